@@ -1,0 +1,133 @@
+// Engine and Sandbox: launch a spec, get its result.
+//
+//   auto engine = cove::Engine::create();
+//   if (!engine) return complain(engine.error());
+//   cove::SandboxSpec spec;
+//   spec.image = "python-demo";
+//   spec.command = {"python3", "-c", "print(6 * 7)"};
+//   cove::SandboxResult result = engine->run(spec);
+//   // result.stdout_stream.bytes == "42\n"
+//
+// The caller's process stays as it is: Cove changes neither its working directory, umask,
+// environment, resource limits, signal handlers and masks, nor its namespaces, and none of Cove's
+// processes is ever reaped by its wait(-1) or gives it a SIGCHLD. What an Engine adds is one small
+// process (the launcher, from which every sandbox is cloned), one thread with all signals blocked
+// (the supervisor of all its sandboxes) and descriptors, all close-on-exec.
+//
+// Threads: an Engine may be used by many threads at once; so may a Sandbox. When an Engine is
+// destroyed, or its process ends in any way, its sandboxes end with it, and nothing of them stays.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cove/facts.h"
+#include "cove/plan.h"
+#include "cove/result.h"
+#include "cove/sandbox_result.h"
+#include "cove/spec.h"
+
+namespace cove {
+
+// From which process sandboxes are cloned.
+enum class LaunchFrom {
+  // A process of the engine's own, started at Engine::create. The only right choice for a library.
+  launcher,
+  // This process, which thereby moves to a mount namespace (and, without root, a user namespace) of
+  // its
+  // own at the first launch, and must have a single thread. For the `cove` command, which
+  // has nothing else to do; sandboxes are then supervised inside Sandbox::wait.
+  this_process,
+};
+
+struct EngineOptions {
+  LaunchFrom launch_from = LaunchFrom::launcher;
+  // The image store. Empty: $COVE_ROOT, else /var/lib/cove for root, $XDG_DATA_HOME/cove (or
+  // ~/.local/share/cove) for others.
+  std::string store;
+  // Where running sandboxes are recorded, so that what a killed process left can be collected.
+  // Empty: /run/cove for root, $XDG_RUNTIME_DIR/cove or /tmp/cove-UID for others. Made with mode
+  // 0700.
+  std::string state_directory;
+  // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups.
+  std::string cgroup_parent;
+};
+
+// Where the program's streams go. Descriptors stay the caller's, must stay open until the result is
+// there, and are never handed into the sandbox: their bytes are copied.
+struct Streams {
+  int stdin_fd = 0;  // read for StdinInherit only
+  OutputDelivery delivery = OutputDelivery::captured;
+  int stdout_fd = 1;  // passed_on only
+  int stderr_fd = 2;
+};
+
+class Sandbox {
+ public:
+  Sandbox(Sandbox&&) noexcept;
+  Sandbox& operator=(Sandbox&&) noexcept;
+  // A sandbox that was not waited for is cancelled.
+  ~Sandbox();
+
+  const std::string& id() const;
+
+  // Sends a signal to the program (not to its children). Async-signal-safe, so that a handler may
+  // forward signals. No effect once the program has ended.
+  void signal(int number);
+
+  // Kills every process of the sandbox; its result says `cancelled`.
+  void cancel();
+
+  // Blocks until the program has ended and every process of the sandbox is gone. May be called
+  // once.
+  SandboxResult wait();
+
+  class Impl;
+
+ private:
+  friend class Engine;
+  explicit Sandbox(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+// What a launch is made from, gathered.
+struct Facts {
+  HostFacts host;
+  ImageFacts image;
+  std::vector<SourceFacts> sources;
+};
+
+class Engine {
+ public:
+  static Result<Engine> create(EngineOptions options = {});
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
+
+  // Looks at the host, the image and the mount sources. An image that is a transport
+  // ("docker-archive:...") is loaded into the store first, if it is not there.
+  Result<Facts> gather(const SandboxSpec& spec);
+
+  // gather + make_plan: what launch would do.
+  Result<Plan> plan(const SandboxSpec& spec, OutputDelivery delivery = OutputDelivery::captured);
+
+  // gather + make_plan + launch. When it returns, the sandbox's processes exist; the program may
+  // not have been reached yet, and a failure up to its exec is reported by Sandbox::wait.
+  Result<Sandbox> launch(const SandboxSpec& spec, const Streams& streams = {});
+
+  // launch + wait. There is always a result; what launch refused is in its `error`.
+  SandboxResult run(const SandboxSpec& spec, const Streams& streams = {});
+
+  // Removes what processes of Cove that were killed have left (groups, records, uid ranges). Also
+  // done beside every launch. Returns the number of sandboxes collected.
+  Result<int> collect();
+
+  class Impl;
+
+ private:
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cove

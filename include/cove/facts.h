@@ -1,0 +1,110 @@
+// Facts: what planning may know of the world. They are gathered first, by the functions in
+// cove/engine.h, and are values (and JSON) from then on, so that planning makes no system call and
+// every plan can be made again on another machine from recorded facts.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cove/error.h"
+#include "cove/units.h"
+
+namespace cove {
+
+// A cgroup controller as this process may use it.
+struct ControllerFacts {
+  int version = 0;          // 1 or 2: the hierarchy it sits in
+  std::string mount_point;  // of that hierarchy, "/sys/fs/cgroup"
+  std::string
+      group;  // the parent for our groups, relative to mount_point: "/", "/user.slice/x.scope"
+  bool usable = false;  // we may make groups there and set this controller's limits in them
+  std::string reason;  // where not usable: why, as a clause ("/sys/fs/cgroup is mounted read-only")
+};
+
+struct CgroupFacts {
+  // The v2 hierarchy: kill, freeze and CPU time come from it even where it has no controller.
+  bool v2_mounted = false;
+  std::string v2_mount_point;
+  std::string v2_group;                                // the parent for our groups
+  bool v2_usable = false;                              // we may make groups there
+  bool v2_kill = false;                                // cgroup.kill exists (5.14)
+  std::string v2_reason;                               // where not usable: why
+  bool hybrid = false;                                 // some controllers sit in v1 hierarchies
+  std::map<std::string, ControllerFacts> controllers;  // "memory", "cpu", "pids", "io"
+};
+
+struct HostFacts {
+  std::string kernel_release;  // uname -r
+  std::string architecture;    // uname -m
+  std::uint32_t uid = 0;       // effective ids of the caller
+  std::uint32_t gid = 0;
+  bool privileged = false;  // root with CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID, in a namespace
+                            // that maps many ids
+  bool can_mknod = false;   // CAP_MKNOD in the initial user namespace
+  bool user_namespaces =
+      false;  // user.max_user_namespaces > 0, and no policy forbids them as far as can be read
+  std::string user_namespaces_reason;  // where not: why
+  bool seccomp = false;                // the kernel has seccomp filters
+  bool overlay = false;                // the kernel has, or can load, overlayfs
+  bool tmpfs_user_xattr = false;       // 6.6: overlay on tmpfs from within a user namespace
+  int cpu_count = 0;                   // that this process may run on
+  Bytes memory_total;
+  Bytes swap_total;
+  std::uint64_t open_files_hard = 0;  // RLIMIT_NOFILE of the caller, hard
+  CgroupFacts cgroup;
+  std::map<std::string, std::string>
+      environment;  // the caller's variables named in SandboxSpec::env_allowlist; no others
+};
+
+// The part of an image's configuration that a run uses (OCI image-spec, config.md).
+struct ImageConfig {
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> command;
+  std::vector<std::string> env;  // "NAME=value"
+  std::string workdir;
+  std::string user;
+};
+
+// A root filesystem that is ready to be mounted, and what it says of itself.
+struct ImageFacts {
+  std::string name;    // as it was asked for
+  std::string digest;  // "sha256:..." of the manifest; empty for a directory
+  // Directories to be stacked, the lowest first. One entry for a plain directory.
+  std::vector<std::string> layers;
+  bool store_layers = false;  // they belong to the store: ids 0 to 65535 of the image as host ids
+                              // (root's store), and thus to be idmapped into the sandbox's range
+  bool host_tools =
+      false;  // rootfs "/": the allow list of the host's own directories, never idmapped
+  // Of host_tools: directories of the allow list that exist, and symbolic links to make, "path" ->
+  // "target".
+  std::vector<std::string> host_directories;
+  std::vector<std::pair<std::string, std::string>> host_links;
+  // Of host_tools: what the world may not read below /etc; not there at all inside.
+  std::vector<std::string> hidden_paths;
+  ImageConfig config;
+  // The image's own /etc/passwd and /etc/group, read in-root, at most 256 KiB each; empty where it
+  // has none.
+  std::string passwd;
+  std::string group;
+};
+
+enum class SourceKind { directory, file, missing, refused };
+
+// A mount source, opened (O_PATH) and looked at. `index` fields of a plan refer to their order.
+struct SourceFacts {
+  std::string host_path;      // as the spec has it
+  std::string resolved_path;  // what it was found to be, without symbolic links
+  SourceKind kind = SourceKind::missing;
+  std::string reason;  // where missing or refused: why
+  std::uint32_t owner_uid = 0;
+  std::uint32_t owner_gid = 0;
+  bool writable = false;     // by the caller
+  std::uint64_t device = 0;  // st_dev and st_ino, by which the launch recognises it again
+  std::uint64_t inode = 0;
+};
+
+}  // namespace cove

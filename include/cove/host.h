@@ -1,0 +1,38 @@
+// What this host can give, and what it lacks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cove/facts.h"
+#include "cove/result.h"
+
+namespace cove {
+
+// Reads /proc and /sys; starts nothing and changes nothing. A few hundred microseconds.
+// `cgroup_parent` as in EngineOptions; `env_allowlist` names the variables to copy from the
+// environment.
+Result<HostFacts> gather_host_facts(const std::string& cgroup_parent = {},
+                                    const std::vector<std::string>& env_allowlist = {});
+
+enum class Severity {
+  ok,        // works
+  note,      // works, with something to know
+  degraded,  // sandboxes run, and something is lost; a spec that requires it is refused
+  broken,    // no sandbox can run
+};
+
+struct Finding {
+  std::string subject;  // "cgroup memory", "user namespaces"
+  Severity severity = Severity::ok;
+  std::string found;  // what is there
+  std::string costs;  // what is lost; empty for ok
+  std::string cure;   // what to do; empty for ok
+};
+
+// Turns facts into findings: pure, so that a recorded host can be diagnosed anywhere.
+std::vector<Finding> diagnose(const HostFacts& host);
+
+std::string_view to_string(Severity severity);
+
+}  // namespace cove
