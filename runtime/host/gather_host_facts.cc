@@ -1,0 +1,157 @@
+// Reads what judge_host judges. Each file once, no process, no write.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+
+#include "cove/host.h"
+#include "runtime/host/host_facts.h"
+#include "runtime/kernel/fd.h"
+
+namespace cove {
+namespace {
+
+constexpr std::size_t kLargestText = 8 << 20;  // a mountinfo of a host with thousands of containers
+
+// Empty where the file is missing or may not be read: what cannot be read counts as not there.
+std::string read_text(const std::string& path) {
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  std::string text;
+  if (!file) return text;
+  std::array<char, 4096> buffer;
+  while (text.size() < kLargestText) {
+    const ssize_t count = read(file.number(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  return text;
+}
+
+// A group may hold thousands of processes; the first byte of the list is enough. A threaded group
+// refuses the read (EOPNOTSUPP): it cannot be divided either.
+bool has_processes(const std::string& directory) {
+  const UniqueFd file(open((directory + "/cgroup.procs").c_str(), O_RDONLY | O_CLOEXEC));
+  char byte = 0;
+  return file && read(file.number(), &byte, 1) != 0;
+}
+
+bool may_write(const std::string& path) {
+  return faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
+}
+
+GroupDirectory read_group(int version, const std::string& directory) {
+  GroupDirectory group;
+  struct stat status {};
+  group.exists = stat(directory.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+  if (!group.exists) return group;
+  group.writable = may_write(directory);
+  if (version == 1) return group;
+  group.procs_writable = may_write(directory + "/cgroup.procs");
+  group.control_writable = may_write(directory + "/cgroup.subtree_control");
+  group.controllers = read_text(directory + "/cgroup.controllers");
+  group.subtree_control = read_text(directory + "/cgroup.subtree_control");
+  // Only the root group lacks cgroup.events; a container's "/" has it.
+  group.hierarchy_root = access((directory + "/cgroup.events").c_str(), F_OK) != 0;
+  group.has_processes = !group.hierarchy_root && has_processes(directory);
+  return group;
+}
+
+// Raw, because libcap's cap_get_proc allocates and says the same.
+std::uint64_t effective_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  if (syscall(SYS_capget, &header, data.data()) != 0) return 0;
+  return std::uint64_t{data[1].effective} << 32 | data[0].effective;
+}
+
+int allowed_cpus() {
+  // Kernels are built for up to 8192 CPUs, and refuse a mask that is too small.
+  std::array<cpu_set_t, 8> masks{};
+  if (sched_getaffinity(0, sizeof masks, masks.data()) != 0) return 1;
+  return CPU_COUNT_S(sizeof masks, masks.data());
+}
+
+bool has_overlay_module(const std::string& release) {
+  for (const char* root : {"/lib/modules/", "/usr/lib/modules/"}) {
+    if (access((root + release + "/kernel/fs/overlayfs").c_str(), F_OK) == 0) return true;
+  }
+  return false;
+}
+
+HostTexts read_host(const std::string& cgroup_parent) {
+  HostTexts texts;
+  utsname name{};
+  if (uname(&name) == 0) {
+    texts.kernel_release = name.release;
+    texts.architecture = name.machine;
+  }
+  texts.uid = geteuid();
+  texts.gid = getegid();
+  texts.capabilities = effective_capabilities();
+  texts.uid_map = read_text("/proc/self/uid_map");
+  texts.gid_map = read_text("/proc/self/gid_map");
+  texts.max_user_namespaces = read_text("/proc/sys/user/max_user_namespaces");
+  texts.unprivileged_userns_clone = read_text("/proc/sys/kernel/unprivileged_userns_clone");
+  texts.apparmor_restriction = read_text("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+  if (!texts.apparmor_restriction.empty()) {
+    texts.apparmor_label = read_text("/proc/self/attr/apparmor/current");
+  }
+  texts.seccomp_actions = read_text("/proc/sys/kernel/seccomp/actions_avail");
+  texts.filesystems = read_text("/proc/filesystems");
+  texts.overlay_module = has_overlay_module(texts.kernel_release);
+  texts.meminfo = read_text("/proc/meminfo");
+  texts.mountinfo = read_text("/proc/self/mountinfo");
+  texts.own_groups = read_text("/proc/self/cgroup");
+  texts.cgroup_parent = cgroup_parent;
+  texts.cpu_count = allowed_cpus();
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) texts.open_files_hard = files.rlim_max;
+  return texts;
+}
+
+// A parent is below the mount points or nowhere: "/../../etc" would name a directory that is no
+// group.
+bool leaves_hierarchy(const std::string& cgroup_parent) {
+  return ("/" + cgroup_parent + "/").find("/../") != std::string::npos ||
+         cgroup_parent.find('\0') != std::string::npos;
+}
+
+}  // namespace
+
+Result<HostFacts> gather_host_facts(const std::string& cgroup_parent,
+                                    const std::vector<std::string>& env_allowlist) {
+  if (leaves_hierarchy(cgroup_parent)) {
+    Error error;
+    error.code = ErrorCode::invalid_argument;
+    error.step = "cgroup parent";
+    error.what = "the parent for cgroups must be a path below the hierarchies, without \"..\"";
+    return fail(std::move(error));
+  }
+  const HostTexts texts = read_host(cgroup_parent);
+  if (texts.own_groups.empty() && texts.meminfo.empty()) {
+    Error error;
+    error.code = ErrorCode::setup_failed;
+    error.step = "host";
+    error.where = "/proc";
+    error.what = "no procfs can be read there";
+    error.hint = "mount it: mount -t proc proc /proc";
+    return fail(std::move(error));
+  }
+
+  HostFacts host = judge_host(texts, read_group);
+  for (const std::string& variable : env_allowlist) {
+    if (const char* value = getenv(variable.c_str())) host.environment[variable] = value;
+  }
+  return host;
+}
+
+}  // namespace cove

@@ -1,0 +1,22 @@
+// What /proc/self/uid_map and gid_map say of the user namespace that this process is in
+// (user_namespaces(7)).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace cove {
+
+// The ids from which sandboxes get their ranges, one slot of 65536 each: above what login, subuid
+// and nspawn hand out, below the foreign ranges of systemd.
+inline constexpr std::uint32_t kFirstSlotId = 0x70000000;
+inline constexpr std::uint32_t kEndOfSlotIds = 0x7FFE0000;
+
+// True for the initial user namespace: every id maps to itself.
+bool is_initial_id_map(std::string_view map);
+
+// True where one line of the map covers all slot ids. A container's root, with its 65536 ids, may
+// have every capability and still cannot give a sandbox a range of its own.
+bool maps_slot_ids(std::string_view map);
+
+}  // namespace cove

@@ -1,0 +1,116 @@
+// What isolates the sandbox, and by which mechanism; what may be switched off, and what may not.
+#include <algorithm>
+#include <array>
+
+#include "runtime/plan/draft.h"
+
+namespace cove {
+namespace {
+
+constexpr std::array<Protection, 6> kAlwaysOwn{
+    Protection::user_namespace, Protection::mount_namespace, Protection::pid_namespace,
+    Protection::ipc_namespace,  Protection::uts_namespace,   Protection::cgroup_namespace};
+
+// The rest of Cove leans on what is not in this list: without a user namespace, say, uid 0 inside
+// is root.
+constexpr std::array<Protection, 5> kMayBeOff{Protection::network, Protection::seccomp,
+                                              Protection::setuid_files, Protection::masked_paths,
+                                              Protection::nested_user_namespaces};
+
+void refuse_forbidden_off(Draft& draft) {
+  for (const auto& [protection, requirement] : draft.spec.require) {
+    const bool may = is_limit(protection) ||
+                     std::find(kMayBeOff.begin(), kMayBeOff.end(), protection) != kMayBeOff.end();
+    if (requirement != Requirement::off || may) continue;
+    const std::string name(to_string(protection));
+    draft.refuse(problem(ErrorCode::invalid_argument, "require", "$.require." + name,
+                         "it cannot be switched off", "leave it out, or say preferred"));
+  }
+}
+
+void plan_namespaces(Draft& draft) {
+  if (!draft.host.user_namespaces) {
+    // Not a loss that may be preferred: nothing else keeps uid 0 inside from being root outside.
+    draft.refuse(problem(ErrorCode::isolation_unavailable, "user_namespace", "user namespaces",
+                         "they cannot be had: " + draft.host.user_namespaces_reason,
+                         "see `cove doctor`"));
+  }
+  for (const Protection protection : kAlwaysOwn) {
+    draft.plan.namespaces.push_back(protection);
+    draft.hold(protection, "namespace");
+  }
+}
+
+void plan_network(Draft& draft) {
+  const bool host = draft.spec.network.value_or(NetworkMode::none) == NetworkMode::host;
+  const bool off = !draft.wanted(Protection::network);
+  if (host && !off) {
+    draft.refuse(problem(ErrorCode::invalid_argument, "network", "$.network",
+                         "the host's network has to be asked for twice",
+                         "add \"require\": {\"network\": \"off\"} (--danger-host-network)"));
+  } else if (!host && off) {
+    draft.refuse(problem(ErrorCode::invalid_argument, "network", "$.require.network",
+                         "it can be off only with the host's network",
+                         "add \"network\": \"host\""));
+  }
+  if (host) return;
+  draft.plan.namespaces.push_back(Protection::network);
+  draft.hold(Protection::network, "namespace");
+}
+
+void plan_ids(Draft& draft) {
+  if (draft.plan.identity.mapping == IdMapping::range) {
+    draft.hold(Protection::uid_separation, "uid-range");
+    draft.hold(Protection::supplementary_groups, "setgroups");
+    return;
+  }
+  draft.lose(Protection::uid_separation,
+             {"all sandboxes of one user run under its own id", "run as root"});
+  draft.lose(Protection::supplementary_groups,
+             {"a plain user cannot drop its groups; the sandbox keeps their access to mounted "
+              "directories",
+              "run as root"});
+}
+
+void plan_filters(Draft& draft) {
+  const bool writable_bind = has_writable_bind(draft);
+  const Loss loss{"the kernel has no seccomp filters", "use a kernel with CONFIG_SECCOMP_FILTER"};
+  if (draft.wanted(Protection::seccomp)) {
+    const std::string name = draft.spec.seccomp.value_or("default");
+    if (draft.host.seccomp) {
+      draft.plan.seccomp.push_back(name);
+      draft.hold(Protection::seccomp, "filter:" + name);
+    } else {
+      draft.lose(Protection::seccomp, loss);
+    }
+  }
+  if (!draft.wanted(Protection::setuid_files)) return;
+  // A setuid file that the payload leaves in a directory of the host is run by others there.
+  if (!writable_bind) {
+    draft.hold(Protection::setuid_files, "no-writable-bind");
+  } else if (draft.host.seccomp) {
+    draft.plan.seccomp.push_back("no-setuid-files");
+    draft.hold(Protection::setuid_files, "filter:no-setuid-files");
+  } else {
+    draft.lose(Protection::setuid_files, loss);
+  }
+}
+
+}  // namespace
+
+void plan_protections(Draft& draft) {
+  refuse_forbidden_off(draft);
+  plan_namespaces(draft);
+  plan_network(draft);
+  plan_ids(draft);
+  draft.hold(Protection::capabilities, "empty-sets");
+  draft.hold(Protection::no_new_privs, "prctl");
+  plan_filters(draft);
+  if (draft.wanted(Protection::masked_paths)) draft.hold(Protection::masked_paths, "mounts");
+  if (draft.wanted(Protection::nested_user_namespaces)) {
+    draft.hold(Protection::nested_user_namespaces,
+               draft.holds(Protection::seccomp) ? "sysctl+filter" : "sysctl");
+  }
+}
+
+}  // namespace cove
