@@ -1,0 +1,328 @@
+#include "runtime/seccomp/compile.h"
+
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "runtime/kernel/fd.h"
+#include "runtime/seccomp/assembler.h"
+#include "runtime/seccomp/evaluate.h"
+#include "runtime/seccomp/syscall_table.h"
+
+namespace cove {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "where the halves of an argument lie");
+
+constexpr std::uint32_t kEnosys = SECCOMP_RET_ERRNO | ENOSYS;
+
+Error compile_error(ErrorCode code, std::string what, std::string hint = {}) {
+  Error error;
+  error.code = code;
+  error.step = "seccomp";
+  error.what = std::move(what);
+  error.hint = std::move(hint);
+  return error;
+}
+
+Error libseccomp_error(int returned, std::string what) {
+  Error error = compile_error(ErrorCode::internal, "libseccomp: " + std::move(what));
+  error.sys_errno = -returned;
+  return error;
+}
+
+std::uint32_t answer_of(const Action& action) {
+  switch (action.kind) {
+    case ActionKind::allow:
+      return SECCOMP_RET_ALLOW;
+    case ActionKind::error:
+      return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(action.error);
+    case ActionKind::kill_process:
+      return SECCOMP_RET_KILL_PROCESS;
+  }
+  return SECCOMP_RET_KILL_PROCESS;
+}
+
+// What libseccomp's tree is told for each system call: an answer, or the block that decides. A
+// block is written as SECCOMP_RET_TRACE with its index, which no policy can ask for, and turned
+// into a jump afterwards.
+using Outcome = std::uint32_t;
+Outcome block_outcome(std::size_t index) {
+  return SECCOMP_RET_TRACE | static_cast<std::uint32_t>(index);
+}
+bool is_block(Outcome outcome) { return (outcome & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE; }
+
+struct Layout {
+  std::vector<bool> known;
+  std::map<int, Outcome> outcomes;  // of every number that reaches the tree
+  std::vector<const SyscallGroup*> blocks;
+};
+
+Layout lay_out(const Policy& policy) {
+  Layout layout;
+  layout.known = known_syscalls();
+  const Outcome unlisted = answer_of(policy.default_action);
+  for (std::size_t number = 0; number < layout.known.size(); ++number) {
+    if (layout.known[number]) layout.outcomes[static_cast<int>(number)] = unlisted;
+  }
+  for (const SyscallGroup& group : policy.groups) {
+    Outcome outcome = answer_of(group.otherwise);
+    if (!group.rules.empty()) {
+      outcome = block_outcome(layout.blocks.size());
+      layout.blocks.push_back(&group);
+    }
+    for (int number : group.numbers) layout.outcomes[number] = outcome;
+  }
+  return layout;
+}
+
+using Program = std::vector<sock_filter>;
+
+Result<Program> finish(Assembler& code) {
+  if (auto program = code.finish()) return std::move(*program);
+  return fail(compile_error(
+      ErrorCode::invalid_argument,
+      "a group of the policy has more rules, values or numbers than one jump can pass",
+      "split it: about a hundred values fit into a group"));
+}
+
+// Lets only numbers of the layout pass to what follows. x32 numbers have bit 30 set: they are above
+// them all.
+Result<Program> prelude(const Layout& layout) {
+  Assembler code;
+  const auto native = code.label();
+  const auto in_table = code.label();
+  const auto body = code.label();
+  code.load(offsetof(seccomp_data, arch));
+  code.jump_if(BPF_JEQ, seccomp_arch_native(), native, std::nullopt);
+  code.answer(kEnosys);
+  code.place(native);
+  code.load(offsetof(seccomp_data, nr));
+
+  const std::size_t table_end = layout.known.size();
+  code.jump_if(BPF_JGE, static_cast<std::uint32_t>(table_end), std::nullopt, in_table);
+  for (const auto& [number, outcome] : layout.outcomes) {
+    if (static_cast<std::size_t>(number) < table_end) continue;
+    code.jump_if(BPF_JEQ, static_cast<std::uint32_t>(number), body, std::nullopt);
+  }
+  code.answer(kEnosys);
+  code.place(in_table);
+
+  // Gaps between the known numbers; on x86-64 there is one, 335 to 423.
+  for (std::size_t gap = 0; gap < table_end; ++gap) {
+    if (layout.known[gap]) continue;
+    std::size_t end = gap;
+    while (!layout.known[end]) ++end;  // ends: the last entry is known
+    const auto outside = code.label();
+    code.jump_if(BPF_JGE, static_cast<std::uint32_t>(end), outside, std::nullopt);
+    code.jump_if(BPF_JGE, static_cast<std::uint32_t>(gap), std::nullopt, outside);
+    for (std::size_t number = gap; number < end; ++number) {
+      if (!layout.outcomes.contains(static_cast<int>(number))) continue;
+      code.jump_if(BPF_JEQ, static_cast<std::uint32_t>(number), body, std::nullopt);
+    }
+    code.answer(kEnosys);
+    code.place(outside);
+    gap = end;
+  }
+  code.place(body);
+  return finish(code);
+}
+
+// ---- The tree. ----
+
+// The tree needs an entry only for what differs from its default, so the commonest outcome is the
+// default. It is safe for that to be `allow`: no other numbers come past the prelude, and verify
+// looks at every one.
+Outcome commonest(const Layout& layout) {
+  std::map<Outcome, std::size_t> counts;
+  for (const auto& [number, outcome] : layout.outcomes) ++counts[outcome];
+  return std::max_element(counts.begin(), counts.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->first;
+}
+
+// kill_process goes as a block too: libseccomp takes it only where the kernel it runs on has it,
+// and a policy may be compiled on another machine.
+std::uint32_t tree_action(Outcome outcome, std::size_t kill_block) {
+  return outcome == SECCOMP_RET_KILL_PROCESS ? block_outcome(kill_block) : outcome;
+}
+
+Result<Program> read_program(BorrowedFd file) {
+  const off_t size = lseek(file.number(), 0, SEEK_END);
+  if (size < 0)
+    return fail(errno_error(ErrorCode::internal, "seccomp", "size of the exported filter"));
+  Program program(static_cast<std::size_t>(size) / sizeof(sock_filter));
+  const ssize_t bytes = pread(file.number(), program.data(), static_cast<std::size_t>(size), 0);
+  if (bytes != size)
+    return fail(errno_error(ErrorCode::internal, "seccomp", "read the exported filter"));
+  return program;
+}
+
+Result<Program> tree(const Layout& layout) {
+  const std::size_t kill_block = layout.blocks.size();
+  const Outcome rest = commonest(layout);
+  const std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(tree_action(rest, kill_block)),
+                                                      seccomp_release);
+  if (!filter)
+    return fail(compile_error(ErrorCode::internal, "libseccomp refused to begin a filter"));
+  int done = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
+  if (done != 0) return fail(libseccomp_error(done, "ask for a binary tree"));
+  done = seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, kEnosys);
+  if (done != 0) return fail(libseccomp_error(done, "set the answer to other architectures"));
+  for (const auto& [number, outcome] : layout.outcomes) {
+    if (outcome == rest) continue;
+    done = seccomp_rule_add_exact_array(filter.get(), tree_action(outcome, kill_block), number, 0,
+                                        nullptr);
+    if (done != 0) return fail(libseccomp_error(done, "add system call " + std::to_string(number)));
+  }
+
+  const UniqueFd file(memfd_create("seccomp", MFD_CLOEXEC));
+  if (!file) return fail(errno_error(ErrorCode::resource_exhausted, "seccomp", "memfd_create"));
+  done = seccomp_export_bpf(filter.get(), file.number());
+  if (done != 0) return fail(libseccomp_error(done, "export the filter"));
+  return read_program(file);
+}
+
+// ---- The blocks. ----
+
+// Falls through where the condition holds.
+void add_condition(Assembler& code, const Condition& condition, Assembler::Label fails) {
+  const std::size_t low_offset = offsetof(seccomp_data, args) + 8 * std::size_t{condition.argument};
+  const bool wide = condition.width == ArgumentWidth::bits64;
+  const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
+  const auto high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
+  const auto load_masked = [&](std::size_t offset, std::uint32_t mask) {
+    code.load(offset);
+    if (mask != 0xffffffff) code.emit(BPF_ALU | BPF_AND | BPF_K, mask);
+  };
+  const auto holds = code.label();
+
+  switch (condition.comparison) {
+    case Comparison::only_bits:
+      code.load(low_offset);
+      code.jump_if(BPF_JSET, ~low(condition.mask), fails, std::nullopt);
+      if (wide) {
+        code.load(low_offset + 4);
+        code.jump_if(BPF_JSET, ~high(condition.mask), fails, std::nullopt);
+      }
+      break;
+    case Comparison::any_bit:
+      if (wide) {
+        code.load(low_offset + 4);
+        code.jump_if(BPF_JSET, high(condition.mask), holds, std::nullopt);
+      }
+      code.load(low_offset);
+      code.jump_if(BPF_JSET, low(condition.mask), std::nullopt, fails);
+      break;
+    case Comparison::is:
+      if (!wide) load_masked(low_offset, low(condition.mask));
+      for (std::size_t i = 0; i < condition.values.size(); ++i) {
+        const std::uint64_t value = condition.values[i];
+        const bool last = i + 1 == condition.values.size();
+        const auto next = last ? fails : code.label();
+        if (wide) {
+          load_masked(low_offset + 4, high(condition.mask));
+          code.jump_if(BPF_JEQ, high(value), std::nullopt, next);
+          load_masked(low_offset, low(condition.mask));
+        }
+        if (last) {
+          code.jump_if(BPF_JEQ, low(value), std::nullopt, fails);
+        } else {
+          code.jump_if(BPF_JEQ, low(value), holds, std::nullopt);
+          code.place(next);
+        }
+      }
+      break;
+  }
+  code.place(holds);
+}
+
+Result<Program> block(const SyscallGroup& group) {
+  Assembler code;
+  for (const Rule& rule : group.rules) {
+    const auto next_rule = code.label();
+    for (const Condition& condition : rule.conditions) add_condition(code, condition, next_rule);
+    code.answer(answer_of(rule.action));
+    code.place(next_rule);
+  }
+  code.answer(answer_of(group.otherwise));
+  return finish(code);
+}
+
+// ---- The whole. ----
+
+// Puts the blocks behind the tree, and jumps into the tree's leaves.
+Result<void> append_blocks(Program& program, const Layout& layout) {
+  const std::size_t tree_end = program.size();
+  std::vector<std::size_t> starts;
+  for (const SyscallGroup* group : layout.blocks) {
+    const Result<Program> one = block(*group);
+    if (!one) return fail(one.error());
+    starts.push_back(program.size());
+    program.insert(program.end(), one->begin(), one->end());
+  }
+  starts.push_back(program.size());
+  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS});
+
+  bool kills = false;
+  for (std::size_t at = 0; at < tree_end; ++at) {
+    sock_filter& leaf = program[at];
+    if (leaf.code != (BPF_RET | BPF_K) || !is_block(leaf.k)) continue;
+    const std::size_t index = leaf.k & SECCOMP_RET_DATA;
+    kills = kills || index == layout.blocks.size();
+    leaf = {BPF_JMP | BPF_JA, 0, 0, static_cast<std::uint32_t>(starts[index] - at - 1)};
+  }
+  if (!kills) program.pop_back();
+  return {};
+}
+
+// libseccomp is trusted with the tree, and looked after: every number must get what the layout
+// says.
+Result<void> verify(const Program& program, const Layout& layout) {
+  constexpr int kNumbers = 1 << 16;
+  seccomp_data data{};
+  data.arch = seccomp_arch_native();
+  for (data.nr = 0; data.nr < kNumbers; ++data.nr) {
+    const auto found = layout.outcomes.find(data.nr);
+    const Outcome expected = found == layout.outcomes.end() ? kEnosys : found->second;
+    const Result<std::uint32_t> answer = evaluate(program, data);
+    if (!answer) return fail(answer.error());
+    if (is_block(expected) || *answer == expected) continue;
+    return fail(
+        compile_error(ErrorCode::internal,
+                      "the compiled filter is wrong about system call " + std::to_string(data.nr)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<sock_filter>> compile(const Policy& policy) {
+  const Layout layout = lay_out(policy);
+  Result<Program> program = prelude(layout);
+  if (!program) return program;
+  const Result<Program> body = tree(layout);
+  if (!body) return body;
+  program->insert(program->end(), body->begin(), body->end());
+  if (const auto done = append_blocks(*program, layout); !done) return fail(done.error());
+  if (program->size() > BPF_MAXINSNS) {
+    return fail(compile_error(ErrorCode::invalid_argument,
+                              "the policy makes " + std::to_string(program->size()) +
+                                  " instructions; the kernel takes 4096",
+                              "use fewer rules and values"));
+  }
+  if (const auto done = verify(*program, layout); !done) return fail(done.error());
+  return program;
+}
+
+}  // namespace cove
