@@ -1,0 +1,288 @@
+#include "cove/engine.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+
+#include "cove/host.h"
+#include "cove/image.h"
+#include "runtime/cgroup/group_tree.h"
+#include "runtime/engine/load_image.h"
+#include "runtime/engine/prepare.h"
+#include "runtime/engine/sources.h"
+#include "runtime/launch/ground.h"
+#include "runtime/launch/launch.h"
+#include "runtime/launch/launcher.h"
+#include "runtime/state/state_directory.h"
+#include "runtime/supervise/supervisor.h"
+
+namespace cove {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{2000};  // for sandboxes to go when their engine does
+constexpr std::uint64_t kBetweenCollections = 5'000'000'000;  // nanoseconds
+
+}  // namespace
+
+class Sandbox::Impl {
+ public:
+  Impl(std::shared_ptr<Supervisor> supervisor, std::shared_ptr<Ticket> ticket)
+      : supervisor_(std::move(supervisor)), ticket_(std::move(ticket)) {}
+  ~Impl() {
+    if (!waited_) supervisor_->end(ticket_->id, Cause::cancelled);
+  }
+
+  const std::string& id() const { return ticket_->id; }
+  void signal(int number) const { send_signal_order(ticket_->control.number(), number); }
+  void cancel() const { supervisor_->end(ticket_->id, Cause::cancelled); }
+  SandboxResult wait() {
+    supervisor_->wait_ended(*ticket_);
+    waited_ = true;
+    const std::lock_guard lock(ticket_->mutex);
+    return ticket_->result;
+  }
+
+ private:
+  std::shared_ptr<Supervisor> supervisor_;
+  std::shared_ptr<Ticket> ticket_;
+  std::atomic<bool> waited_{false};
+};
+
+class Engine::Impl {
+ public:
+  Impl(EngineOptions options, StateDirectory state, std::optional<LauncherClient> launcher,
+       std::shared_ptr<Supervisor> supervisor, UniqueFd root, UniqueFd null)
+      : options_(std::move(options)),
+        state_(std::move(state)),
+        launcher_(std::move(launcher)),
+        supervisor_(std::move(supervisor)),
+        root_(std::move(root)),
+        null_(std::move(null)) {}
+  ~Impl() { supervisor_->end_all(kPatience); }
+
+  Result<Facts> gather(const SandboxSpec& spec, OpenedSources& sources) {
+    Facts facts;
+    auto host = gather_host_facts(options_.cgroup_parent, spec.env_allowlist);
+    if (!host) return fail(host.error());
+    facts.host = std::move(*host);
+    auto image = find_root(spec);
+    if (!image) return fail(image.error());
+    facts.image = std::move(*image);
+    sources = open_sources(spec);
+    facts.sources = sources.facts;
+    return facts;
+  }
+
+  Result<Plan> plan(const SandboxSpec& spec, OutputDelivery delivery) {
+    OpenedSources sources;
+    auto facts = gather(spec, sources);
+    if (!facts) return fail(facts.error());
+    return make_plan(spec, facts->host, facts->image, facts->sources, delivery);
+  }
+
+  Result<Sandbox> launch(const SandboxSpec& spec, const Streams& streams) {
+    const std::uint64_t began = monotonic_now();
+    std::vector<Milestone> milestones;
+    const auto mark = [&](const char* name) { milestones.push_back({name, monotonic_now()}); };
+
+    OpenedSources sources;
+    auto facts = gather(spec, sources);
+    if (!facts) return fail(facts.error());
+    mark("gather");
+    auto plan = make_plan(spec, facts->host, facts->image, facts->sources, streams.delivery);
+    if (!plan) return fail(plan.error());
+    mark("plan");
+    auto prepared = prepare(*plan, streams, state_, root_, null_);
+    if (!prepared) return fail(prepared.error());
+    milestones.insert(milestones.end(), prepared->milestones.begin(), prepared->milestones.end());
+    auto launched = clone_sandbox(*facts, *plan, sources, *prepared);
+    if (!launched) return abandon(*prepared, launched.error());
+    milestones.insert(milestones.end(), launched->milestones.begin(), launched->milestones.end());
+
+    std::vector<BorrowedFd> fds;
+    const std::string order = exec_order(*plan, *prepared, fds);
+    // If init is gone already, its report is in the socket: the supervisor will find it.
+    (void)send_message(launched->control, order, fds);
+    auto ticket = supervisor_->add(supervise(std::move(*plan), std::move(*prepared),
+                                             std::move(*launched), began, std::move(milestones)));
+    collect_now_and_then();
+    return Sandbox(std::make_shared<Sandbox::Impl>(supervisor_, std::move(ticket)));
+  }
+
+  Result<int> collect() {
+    return state_.collect(
+        [this](const SandboxRecord& record) { return remove_groups(root_, record.groups); });
+  }
+
+ private:
+  Result<ImageFacts> find_root(const SandboxSpec& spec) {
+    if (spec.rootfs) return describe_rootfs(*spec.rootfs);
+    if (!spec.image)
+      return ImageFacts{};  // planning refuses it, with everything else that is wrong
+    const std::string store = options_.store.empty() ? default_store() : options_.store;
+    auto found = find_image(store, *spec.image);
+    if (found || !is_transport(*spec.image) || found.error().code != ErrorCode::image_not_found)
+      return found;
+    if (auto loaded = load_image(store, *spec.image); !loaded) return fail(loaded.error());
+    return find_image(store, *spec.image);
+  }
+
+  // Takes back what was prepared for a sandbox that never was.
+  tl::unexpected<Error> abandon(Prepared& prepared, Error error) {
+    if (prepared.groups.remove()) {
+      if (prepared.slot) state_.clear_slot(*prepared.slot);
+      state_.remove_record(prepared.id);
+    }
+    return fail(std::move(error));
+  }
+
+  // Beside a running sandbox, when nobody waits for us. What cannot be collected stays on record.
+  void collect_now_and_then() {
+    const std::uint64_t now = monotonic_now();
+    std::uint64_t last = last_collection_.load();
+    if (last != 0 && now - last < kBetweenCollections) return;
+    if (last_collection_.compare_exchange_strong(last, now)) (void)collect();
+  }
+
+  Result<Launched> clone_sandbox(const Facts& facts, const Plan& plan, const OpenedSources& sources,
+                                 const Prepared& prepared) {
+    const DeviceNodes device_nodes = facts.host.can_mknod ? DeviceNodes::make : DeviceNodes::bind;
+    LaunchInputs inputs{plan,
+                        {},
+                        prepared.first_id(),
+                        prepared.groups.init_group(),
+                        {prepared.record},
+                        prepared.filters,
+                        device_nodes};
+    if (prepared.slot) inputs.hold.push_back(prepared.slot->lock);
+
+    // With privilege, mounts are copied out of this process's namespace; the ground below has none
+    // of them.
+    const Privilege privilege = prepared.slot ? Privilege::root : Privilege::user;
+    if (privilege == Privilege::root) {
+      auto acquired =
+          acquire_mounts(plan, sources.facts, sources.fds, root_, FindBinds::by_descriptor);
+      if (!acquired) return fail(acquired.error());
+      inputs.mounts = std::move(*acquired);
+    }
+    if (launcher_) return launcher_->launch(std::move(inputs), sources.facts);
+
+    if (ground_) clear_stage();
+    if (!ground_) {
+      auto entered = Ground::enter(privilege);
+      if (!entered) return fail(entered.error());
+      ground_ = std::move(*entered);
+    }
+    if (privilege == Privilege::user) {
+      auto acquired = acquire_mounts(plan, sources.facts, sources.fds, ground_->host_root(),
+                                     FindBinds::by_path);
+      if (!acquired) return fail(acquired.error());
+      inputs.mounts = std::move(*acquired);
+    }
+    return launch_sandbox(*ground_, std::move(inputs));
+  }
+
+  std::unique_ptr<Supervision> supervise(Plan plan, Prepared prepared, Launched launched,
+                                         std::uint64_t began, std::vector<Milestone> milestones) {
+    // Shared by the two callbacks, which the supervision calls one after the other.
+    auto slot = std::make_shared<std::optional<Slot>>(std::move(prepared.slot));
+    auto record = std::make_shared<UniqueFd>(std::move(prepared.record));
+    // The launcher reaps what it cloned.
+    std::function<void()> reap;
+    if (!launcher_)
+      reap = [pidfd = std::make_shared<UniqueFd>(
+                  fcntl(launched.pidfd.number(), F_DUPFD_CLOEXEC, 3))] { reap_init(*pidfd); };
+    SupervisionInputs inputs{prepared.id,
+                             std::move(plan),
+                             std::move(launched.pidfd),
+                             std::move(launched.control),
+                             std::move(launched.scratch),
+                             std::move(prepared.groups),
+                             std::move(prepared.pipes.input),
+                             std::move(*prepared.pipes.output),
+                             std::move(*prepared.pipes.errors),
+                             began,
+                             std::move(milestones),
+                             std::move(reap),
+                             [this, slot, record, id = prepared.id] {
+                               if (*slot) state_.clear_slot(**slot);
+                               state_.remove_record(id);
+                             }};
+    return std::make_unique<Supervision>(std::move(inputs));
+  }
+
+  const EngineOptions options_;
+  StateDirectory state_;
+  std::optional<LauncherClient> launcher_;  // none: LaunchFrom::this_process
+  std::shared_ptr<Supervisor> supervisor_;
+  UniqueFd root_;  // the host's "/", for when this process has left it
+  UniqueFd null_;
+  std::optional<Ground> ground_;  // this_process, from the first launch on
+  std::atomic<std::uint64_t> last_collection_{0};
+};
+
+Result<Engine> Engine::create(EngineOptions options) {
+  auto state = StateDirectory::open(options.state_directory);
+  if (!state) return fail(state.error());
+  UniqueFd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!root || !null)
+    return fail(errno_error(ErrorCode::setup_failed, "engine", "open / and /dev/null"));
+  const bool from_launcher = options.launch_from == LaunchFrom::launcher;
+  std::optional<LauncherClient> launcher;
+  if (from_launcher) {
+    auto executable = find_executable("cove-launcher");
+    if (!executable) return fail(executable.error());
+    auto started = LauncherClient::start(*executable);
+    if (!started) return fail(started.error());
+    launcher.emplace(std::move(*started));
+  }
+  auto supervisor =
+      Supervisor::create(from_launcher ? Supervisor::Mode::thread : Supervisor::Mode::inline_loop);
+  if (!supervisor) return fail(supervisor.error());
+  return Engine(std::make_unique<Impl>(std::move(options), std::move(*state), std::move(launcher),
+                                       std::move(*supervisor), std::move(root), std::move(null)));
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Result<Facts> Engine::gather(const SandboxSpec& spec) {
+  OpenedSources sources;
+  return impl_->gather(spec, sources);
+}
+
+Result<Plan> Engine::plan(const SandboxSpec& spec, OutputDelivery delivery) {
+  return impl_->plan(spec, delivery);
+}
+
+Result<Sandbox> Engine::launch(const SandboxSpec& spec, const Streams& streams) {
+  return impl_->launch(spec, streams);
+}
+
+SandboxResult Engine::run(const SandboxSpec& spec, const Streams& streams) {
+  auto sandbox = launch(spec, streams);
+  if (sandbox) return sandbox->wait();
+  SandboxResult result;
+  result.error = sandbox.error();
+  return result;
+}
+
+Result<int> Engine::collect() { return impl_->collect(); }
+
+Sandbox::Sandbox(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Sandbox::Sandbox(Sandbox&&) noexcept = default;
+Sandbox& Sandbox::operator=(Sandbox&&) noexcept = default;
+Sandbox::~Sandbox() = default;
+
+const std::string& Sandbox::id() const { return impl_->id(); }
+void Sandbox::signal(int number) { impl_->signal(number); }
+void Sandbox::cancel() { impl_->cancel(); }
+SandboxResult Sandbox::wait() { return impl_->wait(); }
+
+}  // namespace cove

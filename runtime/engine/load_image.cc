@@ -1,0 +1,113 @@
+#include "runtime/engine/load_image.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <vector>
+
+#include "runtime/kernel/fd.h"
+
+extern char** environ;
+
+namespace cove {
+namespace {
+
+#ifndef COVE_LIBEXEC_DIR
+#define COVE_LIBEXEC_DIR "/usr/local/libexec/cove"
+#endif
+
+constexpr std::size_t kMostMessage = 64 * 1024;
+
+std::string own_directory() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t length = readlink("/proc/self/exe", path.data(), path.size());
+  const std::string self(path.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  return self.substr(0, self.find_last_of('/'));
+}
+
+std::string read_all(BorrowedFd fd) {
+  std::string text;
+  std::array<char, 4096> buffer;  // NOLINT: filled by read
+  for (ssize_t got; (got = read(fd.number(), buffer.data(), buffer.size())) > 0 ||
+                    (got < 0 && errno == EINTR);) {
+    if (got > 0 && text.size() < kMostMessage)
+      text.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> find_executable(const std::string& name) {
+  std::vector<std::string> places;
+  if (const char* given = std::getenv("COVE_LIBEXEC")) places.emplace_back(given);
+  const std::string own = own_directory();
+  for (const char* below : {"", "/images", "/runtime", "/../libexec/cove"})
+    places.push_back(own + below);
+  places.emplace_back(COVE_LIBEXEC_DIR);
+  std::string tried;
+  for (const std::string& place : places) {
+    std::string path = place + "/" + name;
+    if (access(path.c_str(), X_OK) == 0) return path;
+    tried += (tried.empty() ? "" : ", ") + place;
+  }
+  return fail(Error{ErrorCode::internal,
+                    "find " + name,
+                    0,
+                    "it is not installed beside this program",
+                    tried,
+                    "set COVE_LIBEXEC to the directory that has it",
+                    {}});
+}
+
+Result<void> load_image(const std::string& store, const std::string& reference) {
+  auto program = find_executable("cove-image");
+  if (!program) return fail(program.error());
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0)
+    return fail(errno_error(ErrorCode::resource_exhausted, "load", "pipe2"));
+  const UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+
+  // Its result is not of interest, only what it complains about: standard error comes through the
+  // pipe.
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, writing.number(), 2);
+  std::vector<std::string> words{*program, "load", "--quiet", "--store", store, "--", reference};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, program->c_str(), &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) {
+    errno = error;
+    return fail(errno_error(ErrorCode::setup_failed, "load", "start " + *program));
+  }
+  writing.reset();
+  const std::string complaint = read_all(reading);
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return fail(Error{ErrorCode::image_invalid,
+                    "load " + reference,
+                    0,
+                    complaint.empty() ? "cove-image failed without a word" : complaint,
+                    "",
+                    "",
+                    {}});
+}
+
+}  // namespace cove

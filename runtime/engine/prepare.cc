@@ -1,0 +1,166 @@
+#include "runtime/engine/prepare.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "runtime/seccomp/filter.h"
+
+namespace cove {
+namespace {
+
+Error stream_error(std::string what) {
+  return errno_error(ErrorCode::resource_exhausted, "stdio", std::move(what));
+}
+
+struct Pipe {
+  UniqueFd reading, writing;
+};
+
+enum class Ours { reading, writing };
+
+// Our end does not block; the program's does, as programs expect.
+Result<Pipe> make_pipe(Ours ours, std::optional<std::uint32_t> owner) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(stream_error("pipe2"));
+  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  const UniqueFd& end = ours == Ours::reading ? pipe.reading : pipe.writing;
+  if (fcntl(end.number(), F_SETFL, O_NONBLOCK) != 0)
+    return fail(stream_error("make a pipe non-blocking"));
+  // To the sandbox's root, who may then give it to the program's user.
+  if (owner && fchown(end.number(), *owner, *owner) != 0)
+    return fail(stream_error("give a pipe to the sandbox"));
+  return pipe;
+}
+
+Result<UniqueFd> duplicate(int fd, const char* name) {
+  UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) return fail(stream_error(std::string("duplicate ") + name));
+  return copy;
+}
+
+Result<void> prepare_input(const Plan& plan, const Streams& streams,
+                           std::optional<std::uint32_t> owner, BorrowedFd null,
+                           ProgramPipes& pipes) {
+  if (std::holds_alternative<StdinNone>(plan.stdin_source)) {
+    auto copy = duplicate(null.number(), "/dev/null");
+    if (!copy) return fail(copy.error());
+    pipes.in = std::move(*copy);
+    return {};
+  }
+  auto pipe = make_pipe(Ours::writing, owner);
+  if (!pipe) return fail(pipe.error());
+  pipes.in = std::move(pipe->reading);
+  if (const auto* data = std::get_if<StdinData>(&plan.stdin_source)) {
+    pipes.input.emplace(std::move(pipe->writing), data->bytes);
+    return {};
+  }
+  auto source = duplicate(streams.stdin_fd, "standard input");
+  if (!source) return fail(source.error());
+  pipes.input.emplace(std::move(pipe->writing), std::move(*source));
+  return {};
+}
+
+Result<void> prepare_output(const StreamPlan& plan, const Streams& streams, int destination,
+                            std::optional<std::uint32_t> owner, BorrowedFd null, UniqueFd& theirs,
+                            std::optional<OutputCopier>& ours) {
+  auto pipe = make_pipe(Ours::reading, owner);
+  if (!pipe) return fail(pipe.error());
+  theirs = std::move(pipe->writing);
+  if (streams.delivery == OutputDelivery::captured) {
+    ours.emplace(std::move(pipe->reading), plan, null);
+    return {};
+  }
+  auto copy = duplicate(destination, "an output stream");
+  if (!copy) return fail(copy.error());
+  ours.emplace(std::move(pipe->reading), plan, null, std::move(*copy));
+  return {};
+}
+
+Result<void> prepare_pipes(const Plan& plan, const Streams& streams, BorrowedFd null,
+                           Prepared& prepared) {
+  const auto owner = prepared.first_id();
+  ProgramPipes& pipes = prepared.pipes;
+  if (auto done = prepare_input(plan, streams, owner, null, pipes); !done) return done;
+  if (auto done = prepare_output(plan.stdout_stream, streams, streams.stdout_fd, owner, null,
+                                 pipes.out, pipes.output);
+      !done)
+    return done;
+  return prepare_output(plan.stderr_stream, streams, streams.stderr_fd, owner, null, pipes.err,
+                        pipes.errors);
+}
+
+// Before anything exists that a killed process could leave: slot, then record, then groups.
+Result<void> prepare_groups(const Plan& plan, StateDirectory& state, BorrowedFd root,
+                            Prepared& prepared) {
+  if (plan.identity.mapping == IdMapping::range) {
+    auto slot = state.take_slot(prepared.id);
+    if (!slot) return fail(slot.error());
+    prepared.slot = std::move(*slot);
+  }
+  SandboxRecord record;
+  record.groups = GroupTree::paths(plan.cgroup, prepared.id);
+  if (prepared.slot) record.slot = prepared.slot->number;
+  auto written = state.write_record(prepared.id, record);
+  if (!written) return fail(written.error());
+  prepared.record = std::move(*written);
+
+  auto groups = GroupTree::create(root, plan.cgroup, plan.limits, prepared.id, prepared.first_id());
+  if (!groups) {
+    state.remove_record(prepared.id);
+    return fail(groups.error());
+  }
+  prepared.groups = std::move(*groups);
+  return {};
+}
+
+Result<void> prepare_filters(const Plan& plan, StateDirectory& state, Prepared& prepared) {
+  for (const std::string& name : plan.seccomp) {
+    auto filter = find_filter(name, state.filter_cache().number());
+    if (!filter) return fail(filter.error());
+    prepared.filters.emplace_back(filter->program.begin(), filter->program.end());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Prepared> prepare(const Plan& plan, const Streams& streams, StateDirectory& state,
+                         BorrowedFd root, BorrowedFd null) {
+  Prepared prepared;
+  prepared.id = make_sandbox_id();
+  if (auto done = prepare_filters(plan, state, prepared); !done) return fail(done.error());
+  prepared.milestones.push_back({"filters", monotonic_now()});
+  if (auto done = prepare_groups(plan, state, root, prepared); !done) return fail(done.error());
+  prepared.milestones.push_back({"groups", monotonic_now()});
+  if (auto done = prepare_pipes(plan, streams, null, prepared); !done) {
+    (void)prepared.groups.remove();
+    state.remove_record(prepared.id);
+    return fail(done.error());
+  }
+  return prepared;
+}
+
+std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<BorrowedFd>& fds) {
+  ExecOrder order;
+  order.argv = plan.process.argv;
+  for (const auto& [name, value] : plan.process.env) order.env.push_back(name + "=" + value);
+  order.workdir = plan.process.workdir;
+  order.uid = plan.identity.uid;
+  order.gid = plan.identity.gid;
+  order.groups = plan.identity.groups;
+  order.set_groups = plan.identity.mapping == IdMapping::range;
+  order.rlimits = plan.rlimits;
+  order.has_group = static_cast<bool>(prepared.groups.main_group());
+  order.cgroup_mount =
+      std::any_of(plan.mounts.begin(), plan.mounts.end(),
+                  [](const MountPlan& mount) { return mount.kind == MountKind::cgroup; });
+  fds = {prepared.pipes.in, prepared.pipes.out, prepared.pipes.err};
+  if (order.has_group) fds.push_back(prepared.groups.main_group());
+  for (BorrowedFd tasks : prepared.groups.v1_tasks()) fds.push_back(tasks);
+  return encode(order);
+}
+
+}  // namespace cove

@@ -1,0 +1,27 @@
+// The part of init that turns prepared mounts into the sandbox's file tree and moves into it.
+#pragma once
+
+#include <vector>
+
+#include "cove/plan.h"
+#include "cove/result.h"
+#include "runtime/kernel/fd.h"
+#include "runtime/kernel/message.h"
+#include "runtime/mount/root.h"
+
+namespace cove {
+
+// The `mounts` order: what init attaches, as one message.
+std::string encode_mounts(const PreparedRoot& prepared, std::vector<BorrowedFd>& fds);
+Result<PreparedRoot> decode_mounts(const Plan& plan, MessageReader& reader,
+                                   std::vector<UniqueFd> fds);
+
+// A procfs of this pid namespace, detached.
+Result<UniqueFd> make_proc();
+
+// Attaches everything in the plan's order below /newroot, makes it the root, and leaves the
+// launcher's ground. On return
+// "/" is the sandbox's.
+Result<void> build_root(const Plan& plan, PreparedRoot prepared, UniqueFd proc);
+
+}  // namespace cove

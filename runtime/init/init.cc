@@ -1,0 +1,364 @@
+#include "runtime/init/init.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "runtime/init/build_root.h"
+#include "runtime/init/network.h"
+#include "runtime/init/payload.h"
+#include "runtime/init/protocol.h"
+#include "runtime/kernel/message.h"
+#include "runtime/kernel/syscalls.h"
+
+namespace cove {
+namespace {
+
+constexpr const char* kName = "cove-init";
+constexpr int kKeyctlJoinSession = 1;  // KEYCTL_JOIN_SESSION_KEYRING of keyctl(2)
+
+Error init_error(std::string step, std::string what) {
+  return errno_error(ErrorCode::setup_failed, std::move(step), std::move(what));
+}
+
+class Init {
+ public:
+  explicit Init(const InitInputs& inputs) : inputs_(inputs), control_(inputs.control) {}
+
+  [[noreturn]] void run() {
+    if (auto done = set_up(); !done) report_and_exit(done.error());
+    serve();
+  }
+
+ private:
+  // Each step says what breaks if it moves.
+  Result<void> set_up() {
+    using Step = Result<void> (Init::*)();
+    static constexpr std::array<Step, 10> kSteps{
+        &Init::drop_descriptors,  // first: an inherited lifeline would keep other sandboxes alive
+        &Init::forget_caller,     // before anything in here could look at /proc/1
+        &Init::await_maps,    // ids are nobody until then, and a rootless parent cannot write the
+                              // maps of a process that is not dumpable
+        &Init::become_root,   // files made from here on have an owner
+        &Init::lock_down,     // not dumpable, no new privileges, no bounding set
+        &Init::set_hostname,  //
+        &Init::make_network,  // slow, and in parallel with the launcher, who makes the overlay
+                              // meanwhile
+        &Init::prepare_proc,  // before the launcher's procfs is out of sight: the kernel asks for
+                              // it
+        &Init::build,         // waits for the launcher's mounts
+        &Init::let_go_of_ground,  // after the root: /dev/null of the sandbox takes the place of 0,
+                                  // 1 and 2
+    };
+    for (Step step : kSteps) {
+      if (auto done = (this->*step)(); !done) return done;
+    }
+    return {};
+  }
+
+  Result<void> drop_descriptors() {
+    mark("clone");
+    std::vector<int> keep{control_.number()};
+    for (BorrowedFd fd : inputs_.hold) {
+      if (fd) keep.push_back(fd.number());
+    }
+    std::sort(keep.begin(), keep.end());
+    unsigned next = 0;
+    for (int number : keep) {
+      const auto fd = static_cast<unsigned>(number);
+      if (fd > next && kernel::close_range(next, fd - 1, 0) != 0)
+        return fail(init_error("descriptors", "close_range"));
+      next = fd + 1;
+    }
+    if (kernel::close_range(next, ~0u, 0) != 0)
+      return fail(init_error("descriptors", "close_range"));
+    // 0, 1 and 2 stay taken, so that no later descriptor becomes somebody's standard stream.
+    for (int number = 0; number < 3; ++number) {
+      if (open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) != number)
+        return fail(init_error("descriptors", "occupy 0, 1 and 2"));
+    }
+    return {};
+  }
+
+  Result<void> forget_caller() {
+    overwrite_command_line();
+    prctl(PR_SET_NAME, kName);
+    kernel::reset_signals();
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    if (sigprocmask(SIG_SETMASK, &child, nullptr) != 0)
+      return fail(init_error("init", "sigprocmask"));
+    children_ = UniqueFd(signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!children_) return fail(init_error("init", "signalfd"));
+    // The caller's keys are reached through the session keyring; a new one is empty. ENOSYS: a
+    // kernel without keys.
+    if (syscall(SYS_keyctl, kKeyctlJoinSession, nullptr) < 0 && errno != ENOSYS)
+      return fail(init_error("init", "new session keyring"));
+    return {};
+  }
+
+  // The kernel lays argv's strings, the environment's and the executable's name out in this order.
+  // /proc/1/cmdline and /proc/1/environ show that memory; the former to everybody.
+  static void overwrite_command_line() {
+    char* const first = program_invocation_name;
+    char* const last = reinterpret_cast<char*>(getauxval(AT_EXECFN));
+    constexpr std::ptrdiff_t kLargest = std::ptrdiff_t{8} << 20;  // the kernel's own limit is 6 MiB
+    if (last <= first || last - first > kLargest) return;
+    std::memset(first, 0, static_cast<std::size_t>(last - first));
+    std::strncpy(first, kName, static_cast<std::size_t>(last - first) - 1);
+  }
+
+  Result<void> await_maps() {
+    const auto message = expect(Order::maps);
+    mark("id maps");
+    return message ? Result<void>{} : fail(message.error());
+  }
+
+  Result<void> become_root() {
+    if (inputs_.plan.identity.mapping == IdMapping::single)
+      return {};  // the one id is ours already
+    if (setgroups(0, nullptr) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+      return fail(init_error("init", "become root inside"));
+    return {};
+  }
+
+  Result<void> lock_down() {
+    // A change of credentials clears it, so not before become_root. A launcher that was killed
+    // earlier has closed the control socket, which is noticed as well.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return fail(init_error("init", "PR_SET_PDEATHSIG"));
+    if (prctl(PR_SET_DUMPABLE, 0) != 0) return fail(init_error("init", "PR_SET_DUMPABLE"));
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+      return fail(init_error("no_new_privs", "prctl"));
+    for (cap_value_t capability = 0; capability < cap_max_bits(); ++capability) {
+      if (cap_drop_bound(capability) != 0)
+        return fail(init_error("capabilities", "empty the bounding set"));
+    }
+    return {};
+  }
+
+  Result<void> set_hostname() {
+    const std::string& name = inputs_.plan.hostname;
+    if (sethostname(name.data(), name.size()) != 0)
+      return fail(init_error("hostname", "sethostname"));
+    return {};
+  }
+
+  Result<void> make_network() {
+    const auto& wanted = inputs_.plan.namespaces;
+    const bool own = std::find(wanted.begin(), wanted.end(), Protection::network) != wanted.end();
+    if (!own || inputs_.network == Network::inherited) return {};
+    if (auto done = make_network_namespace(); !done) return done;
+    mark("network");
+    return {};
+  }
+
+  Result<void> prepare_proc() {
+    auto proc = make_proc();
+    if (!proc) return fail(proc.error());
+    if (inputs_.plan.enforced.count(Protection::nested_user_namespaces) != 0) {
+      const UniqueFd file(
+          openat(proc->number(), "sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC));
+      if (!file || write(file.number(), "0", 1) != 1)
+        return fail(init_error("nested user namespaces", "write 0 to user.max_user_namespaces"));
+    }
+    proc_ = std::move(*proc);
+    mark("proc");
+    return {};
+  }
+
+  Result<void> build() {
+    auto message = expect(Order::mounts);
+    if (!message) return fail(message.error());
+    mark("wait for mounts");
+    MessageReader reader(message->body);
+    reader.u32();
+    auto prepared = decode_mounts(inputs_.plan, reader, std::move(message->fds));
+    if (!prepared) return fail(prepared.error());
+    auto built = build_root(inputs_.plan, std::move(*prepared), std::move(proc_));
+    mark("attach");
+    return built;
+  }
+
+  Result<void> let_go_of_ground() {
+    const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!null) return fail(init_error("init", "open /dev/null"));
+    for (int number = 0; number < 3; ++number) {
+      if (dup2(null.number(), number) < 0) return fail(init_error("init", "dup2"));
+    }
+    return {};
+  }
+
+  // ---- the sandbox is built; from here on init only serves ----
+
+  [[noreturn]] void serve() {
+    for (;;) {
+      std::array<pollfd, 2> events{
+          {{control_.number(), POLLIN, 0}, {children_.number(), POLLIN, 0}}};
+      if (poll(events.data(), events.size(), -1) < 0 && errno != EINTR)
+        report_and_exit(init_error("init", "poll"));
+      if (events[1].revents != 0) reap();
+      if (events[0].revents != 0) obey();
+    }
+  }
+
+  void obey() {
+    auto message = receive_message(control_);
+    if (!message || message->body.empty())
+      _exit(0);  // the supervisor is gone, and so is the sandbox
+    MessageReader reader(message->body);
+    switch (static_cast<Order>(reader.u32())) {
+      case Order::exec: {
+        auto order = decode_exec(reader);
+        if (!order) report_and_exit(order.error());
+        start(*order, std::move(message->fds));
+        return;
+      }
+      case Order::signal:
+        if (program_ > 0) kill(program_, static_cast<int>(reader.u32()));
+        return;
+      case Order::maps:
+      case Order::mounts:
+        break;
+    }
+    errno = EBADMSG;
+    report_and_exit(init_error("protocol", "an order that init does not know"));
+  }
+
+  void start(const ExecOrder& order, std::vector<UniqueFd> fds) {
+    if (fds.size() < 3u + order.has_group) {
+      errno = EBADMSG;
+      report_and_exit(init_error("protocol", "descriptors are missing"));
+    }
+    std::array<int, 2> pipe_ends{};
+    if (pipe2(pipe_ends.data(), O_CLOEXEC) != 0) report_and_exit(init_error("exec", "pipe2"));
+    const UniqueFd reading(pipe_ends[0]);
+    UniqueFd writing(pipe_ends[1]);
+
+    clone_args args{};
+    args.exit_signal = SIGCHLD;
+    if (order.has_group) {
+      args.flags |= CLONE_INTO_CGROUP;
+      args.cgroup = static_cast<std::uint64_t>(fds[3].number());
+    }
+    const pid_t pid = kernel::clone3(args);
+    if (pid < 0)
+      report_and_exit(
+          init_error("exec", order.has_group ? "clone into the sandbox's cgroup" : "clone"));
+    if (pid == 0) {
+      PayloadFds streams{fds[0], fds[1], fds[2], {}};
+      for (std::size_t i = 3u + order.has_group; i < fds.size(); ++i)
+        streams.v1_tasks.push_back(fds[i]);
+      const Error error = become_payload(order, streams, inputs_.filters);
+      const std::string text = encode(to_report(error));
+      (void)!write(writing.number(), text.data(), text.size());
+      _exit(127);
+    }
+    writing.reset();
+    fds.clear();
+    await_exec(pid, reading);
+  }
+
+  // End of file without a word: execve closed the pipe.
+  void await_exec(pid_t pid, const UniqueFd& reading) {
+    std::array<char, 8192> text;  // NOLINT: filled by read
+    ssize_t got;
+    do {
+      got = read(reading.number(), text.data(), text.size());
+    } while (got < 0 && errno == EINTR);
+    if (got > 0) {
+      while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+      }
+      send(std::string(text.data(), static_cast<std::size_t>(got)));
+      return;
+    }
+    program_ = pid;
+    mark("exec");
+    send(encode(StartedReport{milestones_}));
+  }
+
+  void reap() {
+    std::array<signalfd_siginfo, 8> ignored;  // NOLINT: drained, the truth is in waitpid
+    while (read(children_.number(), ignored.data(), sizeof ignored) > 0) {
+    }
+    int status = 0;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+      if (pid == program_) end_sandbox(status);
+    }
+  }
+
+  // The program's end is the sandbox's: what it left running is killed, as when pid 1 of any
+  // container ends. kill(-1) reaches everything in this pid namespace but us, and nothing can be
+  // forked past it.
+  void end_sandbox(int program_status) {
+    const std::uint64_t end = monotonic_now();
+    program_ = -1;
+    kill(-1, SIGKILL);
+    while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+    }
+    rusage usage{};
+    getrusage(RUSAGE_CHILDREN, &usage);
+    ExitedReport report;
+    report.wait_status = program_status;
+    report.at = end;
+    report.user_usec = microseconds(usage.ru_utime);
+    report.system_usec = microseconds(usage.ru_stime);
+    report.peak_resident_kib = static_cast<std::uint64_t>(usage.ru_maxrss);
+    report.read_blocks = static_cast<std::uint64_t>(usage.ru_inblock);
+    report.written_blocks = static_cast<std::uint64_t>(usage.ru_oublock);
+    send(encode(report));
+  }
+
+  static std::uint64_t microseconds(const timeval& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+           static_cast<std::uint64_t>(time.tv_usec);
+  }
+
+  Result<Message> expect(Order order) {
+    auto message = receive_message(control_);
+    if (!message) return message;
+    if (message->body.empty()) _exit(0);  // the launcher is gone
+    MessageReader reader(message->body);
+    if (reader.u32() == static_cast<std::uint32_t>(order)) return message;
+    errno = EBADMSG;
+    return fail(init_error("protocol", "an unexpected order"));
+  }
+
+  void mark(const char* name) { milestones_.push_back({name, monotonic_now()}); }
+
+  void send(const std::string& text) {
+    if (!send_message(control_, text)) _exit(0);
+  }
+
+  [[noreturn]] void report_and_exit(const Error& error) {
+    send(encode(to_report(error)));
+    _exit(1);
+  }
+
+  const InitInputs& inputs_;
+  const BorrowedFd control_;
+  UniqueFd children_;
+  UniqueFd proc_;
+  pid_t program_ = -1;
+  std::vector<Milestone> milestones_;
+};
+
+}  // namespace
+
+void run_init(const InitInputs& inputs) { Init(inputs).run(); }
+
+}  // namespace cove

@@ -1,0 +1,171 @@
+#include "runtime/init/protocol.h"
+
+#include <sys/socket.h>
+#include <time.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace cove {
+namespace {
+
+void put(MessageWriter& writer, const std::vector<std::string>& texts) {
+  writer.u32(static_cast<std::uint32_t>(texts.size()));
+  for (const std::string& text : texts) writer.text(text);
+}
+
+std::vector<std::string> take_texts(MessageReader& reader) {
+  std::vector<std::string> texts;
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
+    texts.push_back(reader.text());
+  return texts;
+}
+
+template <typename T>
+Result<T> checked(T value, const MessageReader& reader) {
+  if (reader.good()) return value;
+  return fail(Error{ErrorCode::internal,
+                    "protocol",
+                    EBADMSG,
+                    "a message between Cove's processes is cut short",
+                    "",
+                    "",
+                    {}});
+}
+
+template <typename Kind>
+MessageWriter start(Kind kind) {
+  MessageWriter writer;
+  writer.u32(static_cast<std::uint32_t>(kind));
+  return writer;
+}
+
+}  // namespace
+
+std::string encode(const ExecOrder& order) {
+  MessageWriter writer = start(Order::exec);
+  put(writer, order.argv);
+  put(writer, order.env);
+  writer.text(order.workdir).u32(order.uid).u32(order.gid);
+  writer.u32(static_cast<std::uint32_t>(order.groups.size()));
+  for (std::uint32_t group : order.groups) writer.u32(group);
+  writer.u32(order.set_groups);
+  writer.u32(static_cast<std::uint32_t>(order.rlimits.size()));
+  for (const RlimitPlan& limit : order.rlimits)
+    writer.text(limit.name).u64(limit.soft).u64(limit.hard);
+  writer.u32(order.has_group).u32(order.cgroup_mount);
+  return writer.body();
+}
+
+Result<ExecOrder> decode_exec(MessageReader& reader) {
+  ExecOrder order;
+  order.argv = take_texts(reader);
+  order.env = take_texts(reader);
+  order.workdir = reader.text();
+  order.uid = reader.u32();
+  order.gid = reader.u32();
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
+    order.groups.push_back(reader.u32());
+  order.set_groups = reader.u32() != 0;
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left) {
+    RlimitPlan limit;
+    limit.name = reader.text();
+    limit.soft = reader.u64();
+    limit.hard = reader.u64();
+    order.rlimits.push_back(std::move(limit));
+  }
+  order.has_group = reader.u32() != 0;
+  order.cgroup_mount = reader.u32() != 0;
+  return checked(std::move(order), reader);
+}
+
+std::string encode(const StartedReport& report) {
+  MessageWriter writer = start(Report::started);
+  writer.u32(static_cast<std::uint32_t>(report.milestones.size()));
+  for (const Milestone& milestone : report.milestones)
+    writer.text(milestone.name).u64(milestone.at);
+  return writer.body();
+}
+
+Result<StartedReport> decode_started(MessageReader& reader) {
+  StartedReport report;
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left) {
+    Milestone milestone;
+    milestone.name = reader.text();
+    milestone.at = reader.u64();
+    report.milestones.push_back(std::move(milestone));
+  }
+  return checked(std::move(report), reader);
+}
+
+std::string encode(const ExitedReport& report) {
+  MessageWriter writer = start(Report::exited);
+  writer.u32(static_cast<std::uint32_t>(report.wait_status)).u64(report.at);
+  writer.u64(report.user_usec).u64(report.system_usec).u64(report.peak_resident_kib);
+  writer.u64(report.read_blocks).u64(report.written_blocks);
+  return writer.body();
+}
+
+Result<ExitedReport> decode_exited(MessageReader& reader) {
+  ExitedReport report;
+  report.wait_status = static_cast<int>(reader.u32());
+  report.at = reader.u64();
+  report.user_usec = reader.u64();
+  report.system_usec = reader.u64();
+  report.peak_resident_kib = reader.u64();
+  report.read_blocks = reader.u64();
+  report.written_blocks = reader.u64();
+  return checked(report, reader);
+}
+
+std::string encode(const FailedReport& report) {
+  MessageWriter writer = start(Report::failed);
+  writer.u32(static_cast<std::uint32_t>(report.code))
+      .text(report.step)
+      .u32(static_cast<std::uint32_t>(report.sys_errno));
+  writer.text(report.what).text(report.where).text(report.hint);
+  return writer.body();
+}
+
+Result<FailedReport> decode_failed(MessageReader& reader) {
+  FailedReport report;
+  report.code = static_cast<ErrorCode>(reader.u32());
+  report.step = reader.text();
+  report.sys_errno = static_cast<int>(reader.u32());
+  report.what = reader.text();
+  report.where = reader.text();
+  report.hint = reader.text();
+  return checked(std::move(report), reader);
+}
+
+FailedReport to_report(const Error& error) {
+  return {error.code, error.step, error.sys_errno, error.what, error.where, error.hint};
+}
+
+Error to_error(const FailedReport& report) {
+  Error error{report.code, report.step, report.sys_errno, report.what, report.where,
+              report.hint, {}};
+  return error;
+}
+
+void send_signal_order(int control, int signal) noexcept {
+  const int saved_errno = errno;
+  std::array<char, 9> body{'i'};
+  const auto kind = static_cast<std::uint32_t>(Order::signal);
+  const auto number = static_cast<std::uint32_t>(signal);
+  std::memcpy(body.data() + 1, &kind, sizeof kind);
+  std::memcpy(body.data() + 5, &number, sizeof number);
+  // A full or closed socket loses the signal, as a dead process would.
+  (void)send(control, body.data(), body.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  errno = saved_errno;
+}
+
+std::uint64_t monotonic_now() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace cove

@@ -1,0 +1,90 @@
+// What is said over a sandbox's control socket.
+//
+//   launcher                     init                      supervisor
+//      | --- maps ---------------> |   its ids are mapped        |
+//      | --- mounts + fds -------> |   it builds its root         |
+//      | == hands its end of the socket over =================> |
+//      |                           | <--- exec + fds ----------- |   may be sent at once; it waits
+//      in the socket |                           | ---- started -------------> |   the program's
+//      exec succeeded |                           | <--- signal --------------- | | | ---- exited
+//      --------------> |   and no other process is left |                           |      or | |
+//      | ---- failed --------------> |   a step before the exec failed
+//
+// End of file on the socket ends the other side: the supervisor holds its end alone, so init
+// notices whatever way it dies, and the kernel kills a pid namespace with its init.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cove/plan.h"
+#include "cove/result.h"
+#include "runtime/kernel/fd.h"
+#include "runtime/kernel/message.h"
+
+namespace cove {
+
+enum class Order : std::uint32_t { maps = 1, mounts, exec, signal };
+enum class Report : std::uint32_t { failed = 101, started, exited };
+
+// A program to start. Its descriptors travel beside it: stdin, stdout, stderr, then, where
+// has_group, the v2 group to start in, then the v1 `tasks` files to enter.
+struct ExecOrder {
+  std::vector<std::string> argv;
+  std::vector<std::string> env;  // "NAME=value"
+  std::string workdir;
+  std::uint32_t uid = 0, gid = 0;
+  std::vector<std::uint32_t> groups;
+  bool set_groups = true;  // false where the kernel forbids setgroups(2): a single id is mapped
+  std::vector<RlimitPlan> rlimits;
+  bool has_group = false;
+  bool cgroup_mount = false;  // a cgroup2 of its own on /sys/fs/cgroup
+};
+
+// A moment of the launch, in nanoseconds of CLOCK_MONOTONIC.
+struct Milestone {
+  std::string name;
+  std::uint64_t at = 0;
+};
+
+struct StartedReport {
+  std::vector<Milestone> milestones;  // the last one is the exec itself
+};
+
+struct ExitedReport {
+  int wait_status = 0;                           // of the program, as waitpid(2) gives it
+  std::uint64_t at = 0;                          // CLOCK_MONOTONIC, nanoseconds
+  std::uint64_t user_usec = 0, system_usec = 0;  // of every process that init reaped
+  std::uint64_t peak_resident_kib = 0;
+  std::uint64_t read_blocks = 0, written_blocks = 0;  // of 512 bytes
+};
+
+struct FailedReport {
+  ErrorCode code = ErrorCode::setup_failed;
+  std::string step;
+  int sys_errno = 0;
+  std::string what, where, hint;
+};
+
+std::string encode(const ExecOrder& order);
+std::string encode(const StartedReport& report);
+std::string encode(const ExitedReport& report);
+std::string encode(const FailedReport& report);
+
+// Each takes the body behind the kind; false in `good()` of the reader becomes an Error.
+Result<ExecOrder> decode_exec(MessageReader& reader);
+Result<StartedReport> decode_started(MessageReader& reader);
+Result<ExitedReport> decode_exited(MessageReader& reader);
+Result<FailedReport> decode_failed(MessageReader& reader);
+
+FailedReport to_report(const Error& error);
+Error to_error(const FailedReport& report);
+
+// Async-signal-safe: one send of a few bytes that does not block.
+void send_signal_order(int control, int signal) noexcept;
+
+std::uint64_t monotonic_now();
+
+}  // namespace cove

@@ -1,0 +1,156 @@
+#include "runtime/launch/request.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/model/wire.h"
+
+namespace cove {
+namespace {
+
+constexpr std::uint32_t kNoFd = ~std::uint32_t{0};
+enum class Reply : std::uint32_t { launched = 1, failed };
+
+Error cut_short() {
+  return Error{ErrorCode::internal,
+               "launcher",
+               EBADMSG,
+               "a message between Cove's processes is cut short",
+               "",
+               "",
+               {}};
+}
+
+// Descriptors of a message by their place in it.
+class FdWriter {
+ public:
+  FdWriter(MessageWriter& writer, std::vector<BorrowedFd>& fds) : writer_(writer), fds_(fds) {}
+  void add(BorrowedFd fd) {
+    writer_.u32(fd ? static_cast<std::uint32_t>(fds_.size()) : kNoFd);
+    if (fd) fds_.push_back(fd);
+  }
+  template <typename List>
+  void add_all(const List& list) {
+    writer_.u32(static_cast<std::uint32_t>(list.size()));
+    for (const auto& fd : list) add(fd);
+  }
+
+ private:
+  MessageWriter& writer_;
+  std::vector<BorrowedFd>& fds_;
+};
+
+class FdReader {
+ public:
+  FdReader(MessageReader& reader, std::vector<UniqueFd>& fds) : reader_(reader), fds_(fds) {}
+  UniqueFd take() {
+    const std::uint32_t index = reader_.u32();
+    return index < fds_.size() ? std::move(fds_[index]) : UniqueFd();
+  }
+  std::vector<UniqueFd> take_all() {
+    std::vector<UniqueFd> list;
+    for (std::uint32_t left = reader_.u32(); left > 0 && reader_.good(); --left)
+      list.push_back(take());
+    return list;
+  }
+
+ private:
+  MessageReader& reader_;
+  std::vector<UniqueFd>& fds_;
+};
+
+std::string bytes_of(const std::vector<sock_filter>& filter) {
+  return {reinterpret_cast<const char*>(filter.data()), filter.size() * sizeof(sock_filter)};
+}
+
+std::vector<sock_filter> filter_of(const std::string& bytes) {
+  std::vector<sock_filter> filter(bytes.size() / sizeof(sock_filter));
+  std::memcpy(filter.data(), bytes.data(), filter.size() * sizeof(sock_filter));
+  return filter;
+}
+
+}  // namespace
+
+std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources,
+                           std::vector<BorrowedFd>& fds) {
+  Plan plan = inputs.plan;
+  plan.process.argv.clear();
+  plan.process.env.clear();
+  plan.stdin_source = StdinNone{};
+  MessageWriter writer;
+  FdWriter fd_writer(writer, fds);
+  writer.text(encode(plan));
+  writer.u32(static_cast<std::uint32_t>(sources.size()));
+  for (const SourceFacts& source : sources) writer.text(encode(source));
+  writer.u32(inputs.first_id.has_value()).u32(inputs.first_id.value_or(0));
+  writer.u32(inputs.device_nodes == DeviceNodes::make);
+  fd_writer.add_all(inputs.mounts.layers);
+  fd_writer.add_all(inputs.mounts.directories);
+  fd_writer.add_all(inputs.mounts.binds);
+  fd_writer.add(inputs.init_group);
+  fd_writer.add_all(inputs.hold);
+  writer.u32(static_cast<std::uint32_t>(inputs.filters.size()));
+  for (const auto& filter : inputs.filters) writer.text(bytes_of(filter));
+  return writer.body();
+}
+
+Result<OwnedRequest> decode_request(Message message) {
+  MessageReader reader(message.body);
+  FdReader fd_reader(reader, message.fds);
+  OwnedRequest request;
+  auto plan = decode<Plan>(reader.text());
+  if (!plan) return fail(plan.error());
+  request.plan = std::move(*plan);
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left) {
+    auto source = decode<SourceFacts>(reader.text());
+    if (!source) return fail(source.error());
+    request.sources.push_back(std::move(*source));
+  }
+  const bool has_range = reader.u32() != 0;
+  const std::uint32_t first_id = reader.u32();
+  if (has_range) request.first_id = first_id;
+  request.device_nodes = reader.u32() != 0 ? DeviceNodes::make : DeviceNodes::bind;
+  request.mounts.layers = fd_reader.take_all();
+  request.mounts.directories = fd_reader.take_all();
+  request.mounts.binds = fd_reader.take_all();
+  request.init_group = fd_reader.take();
+  request.hold = fd_reader.take_all();
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
+    request.filters.push_back(filter_of(reader.text()));
+  if (!reader.good()) return fail(cut_short());
+  return request;
+}
+
+std::string encode_reply(const Launched& launched, std::vector<BorrowedFd>& fds) {
+  MessageWriter writer;
+  writer.u32(static_cast<std::uint32_t>(Reply::launched));
+  writer.text(encode(StartedReport{launched.milestones}));
+  fds = {launched.pidfd, launched.control, launched.scratch};
+  return writer.body();
+}
+
+std::string encode_reply(const Error& error) {
+  MessageWriter writer;
+  writer.u32(static_cast<std::uint32_t>(Reply::failed));
+  writer.text(encode(to_report(error)));
+  return writer.body();
+}
+
+Result<Launched> decode_reply(Message message) {
+  MessageReader reader(message.body);
+  const auto kind = static_cast<Reply>(reader.u32());
+  const std::string text = reader.text();
+  if (!reader.good()) return fail(cut_short());
+  MessageReader inner(text);
+  inner.u32();  // the kind of report, which the reply's own kind implies
+  if (kind == Reply::failed) {
+    auto report = decode_failed(inner);
+    return fail(report ? to_error(*report) : report.error());
+  }
+  auto started = decode_started(inner);
+  if (!started || message.fds.size() != 3) return fail(cut_short());
+  return Launched{std::move(message.fds[0]), std::move(message.fds[1]), std::move(message.fds[2]),
+                  std::move(started->milestones)};
+}
+
+}  // namespace cove

@@ -1,0 +1,35 @@
+// The messages between an engine and its launcher, as bytes and descriptors.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cove/facts.h"
+#include "cove/result.h"
+#include "runtime/kernel/message.h"
+#include "runtime/launch/launch.h"
+
+namespace cove {
+
+// A request as the launcher holds it: what LaunchInputs refers to, owned.
+struct OwnedRequest {
+  Plan plan;
+  std::vector<SourceFacts> sources;
+  AcquiredMounts mounts;
+  std::optional<std::uint32_t> first_id;
+  UniqueFd init_group;
+  std::vector<UniqueFd> hold;
+  std::vector<std::vector<sock_filter>> filters;
+  DeviceNodes device_nodes = DeviceNodes::bind;
+};
+
+// The plan goes without its arguments, environment and input.
+std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources,
+                           std::vector<BorrowedFd>& fds);
+Result<OwnedRequest> decode_request(Message message);
+
+std::string encode_reply(const Launched& launched, std::vector<BorrowedFd>& fds);
+std::string encode_reply(const Error& error);
+Result<Launched> decode_reply(Message message);
+
+}  // namespace cove
