@@ -1,0 +1,278 @@
+#include "images/layout/byte_source.h"
+
+#include <isa-l/igzip_lib.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "images/layout/sha256.h"
+
+namespace cove {
+namespace {
+
+constexpr std::size_t kInputSize = 256 * 1024;
+constexpr std::size_t kOutputSize = 512 * 1024;
+constexpr std::size_t kPiecesAhead = 6;
+constexpr unsigned kZstdWindowLog = 27;  // 128 MiB, what zstd(1) itself accepts without being told
+
+Error damaged(std::string what) {
+  Error error;
+  error.code = ErrorCode::image_invalid;
+  error.what = std::move(what);
+  return error;
+}
+
+// Buffered reading of the file itself.
+class Input {
+ public:
+  explicit Input(BorrowedFd file) : file_(file), buffer_(kInputSize, '\0') {}
+
+  // What is buffered, after reading on if that is nothing. Empty at the end of the file.
+  Result<std::string_view> fill() {
+    while (at_ == end_ && !ended_) {
+      const ssize_t got = read(file_.number(), buffer_.data(), buffer_.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return fail(errno_error(ErrorCode::image_invalid, "", "read"));
+      at_ = 0;
+      end_ = static_cast<std::size_t>(got);
+      ended_ = got == 0;
+    }
+    return std::string_view(buffer_).substr(at_, end_ - at_);
+  }
+
+  // At least `count` bytes, unless the file is shorter. Only before anything was consumed.
+  Result<std::string_view> peek(std::size_t count) {
+    while (end_ < count && !ended_) {
+      const ssize_t got = read(file_.number(), buffer_.data() + end_, buffer_.size() - end_);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return fail(errno_error(ErrorCode::image_invalid, "", "read"));
+      end_ += static_cast<std::size_t>(got);
+      ended_ = got == 0;
+    }
+    return std::string_view(buffer_).substr(0, end_);
+  }
+
+  void consume(std::size_t count) { at_ += count; }
+
+  std::int64_t skip(std::int64_t count) {
+    const std::int64_t buffered = std::min(count, static_cast<std::int64_t>(end_ - at_));
+    at_ += static_cast<std::size_t>(buffered);
+    const std::int64_t rest = count - buffered;
+    if (rest == 0 || ended_) return buffered;
+    // Not past the end: a truncated file has to be met as such.
+    const off_t here = lseek(file_.number(), 0, SEEK_CUR);
+    if (here < 0) return buffered;
+    const off_t end = lseek(file_.number(), 0, SEEK_END);
+    const off_t target = std::min(here + rest, end);
+    if (lseek(file_.number(), target < here ? here : target, SEEK_SET) < 0 || target < here)
+      return buffered;
+    return buffered + (target - here);
+  }
+
+ private:
+  BorrowedFd file_;
+  std::string buffer_;
+  std::size_t at_ = 0, end_ = 0;
+  bool ended_ = false;
+};
+
+class PlainSource : public ByteSource {
+ public:
+  explicit PlainSource(Input input) : input_(std::move(input)) {}
+  Result<std::string_view> next() override {
+    Result<std::string_view> piece = input_.fill();
+    if (piece) input_.consume(piece->size());
+    return piece;
+  }
+  std::int64_t skip(std::int64_t count) override { return input_.skip(count); }
+
+ private:
+  Input input_;
+};
+
+class GzipSource : public ByteSource {
+ public:
+  explicit GzipSource(Input input) : input_(std::move(input)), output_(kOutputSize, '\0') {
+    start_member();
+  }
+
+  Result<std::string_view> next() override {
+    for (;;) {
+      const Result<std::string_view> in = input_.fill();
+      if (!in) return in;
+      if (between_members_) {
+        if (in->empty()) return std::string_view();
+        start_member();
+      }
+      state_.next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(in->data()));
+      state_.avail_in = static_cast<std::uint32_t>(in->size());
+      state_.next_out = reinterpret_cast<std::uint8_t*>(output_.data());
+      state_.avail_out = static_cast<std::uint32_t>(output_.size());
+      const int status = isal_inflate(&state_);
+      input_.consume(in->size() - state_.avail_in);
+      if (status < 0 || status > ISAL_OUT_OVERFLOW)
+        return fail(damaged("the gzip data is damaged"));
+      between_members_ = state_.block_state == ISAL_BLOCK_FINISH;
+      const std::size_t made = output_.size() - state_.avail_out;
+      if (made > 0) return std::string_view(output_).substr(0, made);
+      if (in->empty() && !between_members_) return fail(damaged("the gzip data is truncated"));
+    }
+  }
+  std::int64_t skip(std::int64_t) override { return 0; }
+
+ private:
+  void start_member() {
+    isal_inflate_init(&state_);
+    state_.crc_flag = ISAL_GZIP;  // header and checksum are the library's business
+    between_members_ = false;
+  }
+
+  Input input_;
+  std::string output_;
+  inflate_state state_{};
+  bool between_members_ = false;
+};
+
+class ZstdSource : public ByteSource {
+ public:
+  explicit ZstdSource(Input input)
+      : input_(std::move(input)),
+        output_(kOutputSize, '\0'),
+        stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
+    ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
+  }
+
+  Result<std::string_view> next() override {
+    for (;;) {
+      const Result<std::string_view> in = input_.fill();
+      if (!in) return in;
+      if (in->empty() && frame_done_) return std::string_view();
+      ZSTD_inBuffer from{in->data(), in->size(), 0};
+      ZSTD_outBuffer to{output_.data(), output_.size(), 0};
+      const std::size_t left = ZSTD_decompressStream(stream_.get(), &to, &from);
+      if (ZSTD_isError(left)) {
+        return fail(damaged(std::string("the zstd data is damaged: ") + ZSTD_getErrorName(left)));
+      }
+      input_.consume(from.pos);
+      frame_done_ = left == 0;
+      if (to.pos > 0) return std::string_view(output_).substr(0, to.pos);
+      if (in->empty() && !frame_done_) return fail(damaged("the zstd data is truncated"));
+    }
+  }
+  std::int64_t skip(std::int64_t) override { return 0; }
+
+ private:
+  Input input_;
+  std::string output_;
+  std::unique_ptr<ZSTD_DStream, std::size_t (*)(ZSTD_DStream*)> stream_;
+  bool frame_done_ = false;
+};
+
+}  // namespace
+
+Compression compression_of(std::string_view first_bytes) {
+  if (first_bytes.starts_with("\x1f\x8b")) return Compression::gzip;
+  if (first_bytes.starts_with("\x28\xb5\x2f\xfd")) return Compression::zstd;
+  return Compression::none;
+}
+
+Result<std::unique_ptr<ByteSource>> ByteSource::open(BorrowedFd file) {
+  Input input(file);
+  const Result<std::string_view> first = input.peek(4);
+  if (!first) return fail(first.error());
+  switch (compression_of(*first)) {
+    case Compression::gzip:
+      return std::make_unique<GzipSource>(std::move(input));
+    case Compression::zstd:
+      return std::make_unique<ZstdSource>(std::move(input));
+    case Compression::none:
+      break;
+  }
+  return std::make_unique<PlainSource>(std::move(input));
+}
+
+struct HashedSource::Shared {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::string> pieces;  // made and not yet taken
+  std::vector<std::string> spare;  // buffers to be used again
+  std::optional<Error> error;
+  bool ended = false;      // no more pieces will come
+  bool abandoned = false;  // nobody will take them
+  std::string digest;
+  std::thread worker;
+
+  void work(ByteSource& source) {
+    Sha256 hash;
+    for (;;) {
+      const Result<std::string_view> piece = source.next();
+      if (piece) hash.update(*piece);
+      std::unique_lock lock(mutex);
+      if (!piece || piece->empty()) {
+        if (!piece) error = piece.error();
+        if (piece) digest = hash.finish();
+        ended = true;
+        changed.notify_all();
+        return;
+      }
+      changed.wait(lock, [&] { return pieces.size() < kPiecesAhead || abandoned; });
+      if (abandoned) return;
+      std::string buffer;
+      if (!spare.empty()) {
+        buffer = std::move(spare.back());
+        spare.pop_back();
+      }
+      lock.unlock();
+      buffer.assign(*piece);
+      lock.lock();
+      pieces.push_back(std::move(buffer));
+      changed.notify_all();
+    }
+  }
+};
+
+HashedSource::HashedSource(std::unique_ptr<ByteSource> source)
+    : shared_(std::make_unique<Shared>()) {
+  shared_->worker =
+      std::thread([shared = shared_.get(), owned = std::move(source)] { shared->work(*owned); });
+}
+
+HashedSource::~HashedSource() {
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->abandoned = true;
+    shared_->changed.notify_all();
+  }
+  shared_->worker.join();
+}
+
+Result<std::string_view> HashedSource::next() {
+  std::unique_lock lock(shared_->mutex);
+  if (!piece_.empty()) shared_->spare.push_back(std::move(piece_));
+  piece_.clear();
+  shared_->changed.wait(lock, [&] { return !shared_->pieces.empty() || shared_->ended; });
+  if (shared_->pieces.empty()) {
+    if (shared_->error) return fail(*shared_->error);
+    return std::string_view();
+  }
+  piece_ = std::move(shared_->pieces.front());
+  shared_->pieces.pop_front();
+  shared_->changed.notify_all();
+  count_ += piece_.size();
+  return std::string_view(piece_);
+}
+
+std::string HashedSource::digest() {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->digest;
+}
+
+}  // namespace cove

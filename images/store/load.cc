@@ -1,0 +1,198 @@
+#include "images/store/load.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "images/store/select.h"
+#include "images/store/source.h"
+#include "images/store/store.h"
+#include "images/store/unpacker.h"
+#include "images/store_index/files.h"
+#include "images/store_index/reference.h"
+#include "images/unpack/merged.h"
+
+namespace cove {
+namespace {
+
+// The layers as they are to be stacked. Of equal layers the topmost stays (overlayfs takes no
+// directory twice, and it hides all that the lower one shows); below a layer with an opaque root
+// there is nothing to be seen.
+std::vector<std::string> stack(const std::vector<std::string>& diff_ids, const Store& store) {
+  std::vector<std::string> layers;
+  for (auto diff_id = diff_ids.rbegin(); diff_id != diff_ids.rend(); ++diff_id) {
+    if (std::find(layers.begin(), layers.end(), *diff_id) != layers.end()) continue;
+    layers.push_back(*diff_id);
+    if (hides_layers_below(store.path(layer_path(*diff_id)))) break;
+  }
+  std::reverse(layers.begin(), layers.end());
+  return layers;
+}
+
+ImageRecord make_record(const Selected& selected, const Store& store) {
+  ImageRecord record;
+  record.digest = selected.manifest.digest;
+  record.layers = stack(selected.configuration.diff_ids, store);
+  record.layer_count = selected.configuration.diff_ids.size();
+  record.created = selected.configuration.created;
+  record.config = selected.configuration.config;
+  std::set<std::string> counted;
+  for (const Blob& blob : selected.blobs) {
+    if (counted.insert(blob.descriptor.digest).second) record.size += blob.descriptor.size;
+  }
+  std::vector<std::string> directories;
+  for (const std::string& layer : record.layers)
+    directories.push_back(store.path(layer_path(layer)));
+  record.passwd = read_merged_file(directories, "etc/passwd");
+  record.group = read_merged_file(directories, "etc/group");
+  return record;
+}
+// The image that this archive gave when it was loaded, if neither it nor the store has changed.
+std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opened,
+                                         std::vector<std::string>& names) {
+  if (!opened.lasting) return {};
+  const std::string path = store.path(transport_path(opened.transport, opened.state));
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return {};
+  const Result<std::string> text = read_regular(file, kRecordCap, Oversize::refuse, path);
+  if (!text) return {};
+  const Result<TransportRecord> record = transport_record_from(*text, path);
+  if (!record || record->selector != opened.transport.selector ||
+      !same_stamp(*record, opened.state))
+    return {};
+  Result<ImageRecord> image = read_image_record(store.directory(), record->digest);
+  if (!image) return {};
+  const bool complete =
+      std::all_of(image->layers.begin(), image->layers.end(),
+                  [&](const std::string& layer) { return store.has(layer_path(layer)); });
+  if (!complete) return {};
+  names = record->names;
+  return *image;
+}
+
+bool has_name(const Store& store, const std::string& name, const std::string& digest) {
+  const Result<ImageFacts> facts = find_image(store.directory(), name);
+  return facts && facts->digest == digest;
+}
+
+Result<void> name_again(const Store& store, const ImageRecord& record,
+                        const std::vector<std::string>& names) {
+  const bool named = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    return has_name(store, name, record.digest);
+  });
+  if (named) return {};
+  const UniqueFd file(
+      openat(store.top().number(), blob_path(record.digest).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return fail(io_error("open the manifest", record.digest));
+  const Result<std::string> text =
+      read_regular(file, kDocumentCap, Oversize::refuse, record.digest);
+  if (!text) return fail(text.error());
+  const Result<Manifest> manifest = parse_manifest(*text, "", record.digest);
+  if (!manifest) return fail(manifest.error());
+  Descriptor descriptor;
+  descriptor.media_type = manifest->media_type;
+  descriptor.digest = record.digest;
+  descriptor.size = text->size();
+  const Result<FileLock> lock = store.lock_index();
+  if (!lock) return fail(lock.error());
+  return store.put_image(record, descriptor, names);
+}
+
+// Content first, one syncfs, then the names that lead to it.
+Result<ImageRecord> publish(const Store& store, const Staging& staging, const Selected& selected,
+                            const Unpacker& unpacker, const std::vector<std::string>& names) {
+  if (Result<void> flushed = store.flush(); !flushed) return fail(flushed.error());
+  for (const Blob& blob : selected.blobs) {
+    if (blob.staged.empty()) continue;
+    const Result<void> moved =
+        store.publish(staging, blob.staged, blob_path(blob.descriptor.digest));
+    // Two descriptors may share one blob: the second time it is not in staging any more.
+    if (!moved && moved.error().sys_errno == ENOENT && store.has(blob_path(blob.descriptor.digest)))
+      continue;
+    if (!moved) return fail(moved.error());
+  }
+  for (const auto& [staged, diff_id] : unpacker.unpacked()) {
+    if (Result<void> moved = store.publish(staging, staged, layer_path(diff_id)); !moved)
+      return fail(moved.error());
+  }
+  for (const char* name : {"blobs/sha256", "layers"}) {
+    const UniqueFd directory(
+        openat(store.top().number(), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory || fsync(directory.number()) != 0) return fail(io_error("fsync", name));
+  }
+  ImageRecord record = make_record(selected, store);
+  const Result<FileLock> lock = store.lock_index();
+  if (!lock) return fail(lock.error());
+  if (Result<void> put = store.put_image(record, selected.manifest, names); !put)
+    return fail(put.error());
+  return record;
+}
+
+}  // namespace
+
+Result<LoadResult> load_image(const LoadOptions& options) {
+  std::vector<std::string> names;
+  if (!options.name.empty()) {
+    Result<std::string> name = normal_name(options.name);
+    if (!name) return fail(name.error());
+    names.push_back(std::move(*name));
+  }
+  Result<Opened> opened = open_transport(options.reference);
+  if (!opened) return fail(opened.error());
+  const Result<Store> store = Store::open(options.store);
+  if (!store) return fail(store.error());
+  const Result<FileLock> content = store->lock_content(FileLock::Mode::shared);
+  if (!content) return fail(content.error());
+
+  LoadResult result;
+  std::vector<std::string> names_before;
+  if (const auto record = loaded_before(*store, *opened, names_before)) {
+    result.names = names.empty() ? names_before : names;
+    if (Result<void> named = name_again(*store, *record, result.names); !named)
+      return fail(named.error());
+    result.digest = record->digest;
+    result.layers = record->layer_count;
+    result.size = record->size;
+    result.already_loaded = true;
+    return result;
+  }
+
+  const Result<Staging> staging = store->stage();
+  if (!staging) return fail(staging.error());
+  const Result<std::unique_ptr<Source>> source =
+      make_source(*store, *staging, *opened, options.limits.bytes);
+  if (!source) return fail(source.error());
+  Result<Selected> selected = select_image(**source, *staging, opened->transport);
+  if (!selected) {
+    Error error = selected.error();
+    if (error.where.empty()) error.where = opened->transport.path;
+    return fail(error);
+  }
+  Unpacker unpacker(*store, *staging, **source, options.limits);
+  if (Result<void> unpacked = unpacker.unpack(*selected); !unpacked) return fail(unpacked.error());
+
+  result.names = names.empty() ? selected->names : names;
+  const Result<ImageRecord> record = publish(*store, *staging, *selected, unpacker, result.names);
+  if (!record) return fail(record.error());
+  if (unchanged(*opened)) {
+    TransportRecord loaded;
+    loaded.selector = opened->transport.selector;
+    stamp(loaded, opened->state);
+    loaded.digest = record->digest;
+    loaded.names = selected->names;
+    const std::string path = transport_path(opened->transport, opened->state);
+    if (Result<void> written = store->write_file(path, to_text(loaded)); !written)
+      return fail(written.error());
+  }
+  result.digest = record->digest;
+  result.layers = record->layer_count;
+  result.size = record->size;
+  for (const auto& [text, count] : unpacker.notes())
+    result.notes.push_back(text + ": " + std::to_string(count));
+  return result;
+}
+
+}  // namespace cove

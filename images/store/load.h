@@ -1,0 +1,37 @@
+// Loading: from an archive, a pipe or an OCI layout into the store.
+//
+// Hostile bytes are decompressed and untarred in confined processes only; manifests and
+// configurations (JSON, capped) are read here. Everything is compared with its digest before
+// anything is published, and nothing is named before its layers are complete.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cove/result.h"
+#include "images/unpack/layer.h"
+
+namespace cove {
+
+struct LoadOptions {
+  std::string store;
+  std::string reference;  // a transport, a path, or "-": an archive on standard input
+  std::string name;       // in place of the names that the image brings
+  UnpackLimits limits;
+};
+
+struct LoadResult {
+  std::string digest;
+  std::vector<std::string> names;
+  std::uint64_t layers = 0;
+  std::uint64_t size = 0;       // bytes of the image's blobs
+  bool already_loaded = false;  // an unchanged archive: nothing was read but its state
+  std::vector<std::string> notes;
+};
+
+// The caller must have a single thread (confined.h). Errors: image_not_found, image_invalid,
+// invalid_argument, permission_denied, resource_exhausted, setup_failed.
+Result<LoadResult> load_image(const LoadOptions& options);
+
+}  // namespace cove

@@ -1,0 +1,239 @@
+#include "images/store/source.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+#include <vector>
+
+#include "images/layout/archive.h"
+#include "images/layout/sha256.h"
+#include "images/store_index/files.h"
+#include "images/unpack/confined.h"
+#include "images/unpack/tree.h"
+
+namespace cove {
+namespace {
+
+class ArchiveSource : public Source {
+ public:
+  ArchiveSource(const Store& store, const Staging& staging, Members members)
+      : Source(store, staging), members_(std::move(members)) {}
+
+  bool has(const std::string& path) override { return find_member(members_, path) != nullptr; }
+
+  Result<Blob> take(const std::string& path, const std::string&) override {
+    const Member* member = find_member(members_, path);
+    if (!member) return fail(invalid_image(shown_name(path), "is missing in the archive"));
+    if (member->staged.empty()) return stored(member->digest);
+    Blob blob;
+    blob.staged = member->staged;
+    blob.descriptor.digest = member->digest;
+    blob.descriptor.size = member->size;
+    return blob;
+  }
+
+ private:
+  Members members_;
+};
+
+class DirectorySource : public Source {
+ public:
+  DirectorySource(const Store& store, const Staging& staging, UniqueFd directory,
+                  std::uint64_t byte_limit)
+      : Source(store, staging), directory_(std::move(directory)), left_(byte_limit) {}
+
+  bool has(const std::string& path) override { return static_cast<bool>(open_file(path)); }
+
+  Result<Blob> take(const std::string& path, const std::string& digest) override {
+    if (!digest.empty() && store_.has(blob_path(digest))) return stored(digest);
+    const UniqueFd file = open_file(path);
+    if (!file) {
+      Error error = invalid_image(
+          path, errno == EXDEV ? "leads out of the layout" : "cannot be opened in the layout");
+      error.sys_errno = errno == EXDEV ? 0 : errno;
+      return fail(error);
+    }
+    Blob blob;
+    blob.staged = "blob-" + std::to_string(copied_++);
+    const UniqueFd copy(openat(staging_.directory().number(), blob.staged.c_str(),
+                               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!copy) return fail(io_error("create", blob.staged));
+    Result<void> done = copy_hashed(file, copy, path, blob.descriptor);
+    if (!done) return fail(done.error());
+    return blob;
+  }
+
+ private:
+  UniqueFd open_file(const std::string& path) const {
+    UniqueFd file =
+        open_beneath(directory_, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_BENEATH);
+    struct stat status {};
+    if (file && (fstat(file.number(), &status) != 0 || !S_ISREG(status.st_mode))) {
+      file.reset();
+      errno = EINVAL;
+    }
+    return file;
+  }
+
+  Result<void> copy_hashed(BorrowedFd from, BorrowedFd to, const std::string& path,
+                           Descriptor& descriptor) {
+    Sha256 hash;
+    std::vector<char> buffer(256 * 1024);
+    for (;;) {
+      const ssize_t got = ::read(from.number(), buffer.data(), buffer.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return fail(io_error("read", path));
+      if (got == 0) break;
+      const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+      if (bytes.size() > left_)
+        return fail(invalid_image(path, "the image is larger than the limit [limit-bytes]"));
+      left_ -= bytes.size();
+      hash.update(bytes);
+      descriptor.size += bytes.size();
+      for (std::string_view rest = bytes; !rest.empty();) {
+        const ssize_t written = ::write(to.number(), rest.data(), rest.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return fail(io_error("write", path));
+        rest.remove_prefix(static_cast<std::size_t>(written));
+      }
+    }
+    descriptor.digest = hash.finish();
+    return {};
+  }
+
+  UniqueFd directory_;
+  std::uint64_t left_;
+  int copied_ = 0;
+};
+}  // namespace
+
+Result<std::string> Source::read(const Blob& blob) const {
+  const Result<UniqueFd> file = open(blob);
+  if (!file) return fail(file.error());
+  return read_regular(*file, kDocumentCap, Oversize::refuse, blob.descriptor.digest);
+}
+
+Result<UniqueFd> Source::open(const Blob& blob) const {
+  const bool staged = !blob.staged.empty();
+  const std::string path = staged ? blob.staged : blob_path(blob.descriptor.digest);
+  const int directory = staged ? staging_.directory().number() : store_.top().number();
+  UniqueFd file(openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file) return fail(io_error("open", path));
+  return file;
+}
+
+Result<Blob> Source::take(const Descriptor& descriptor) {
+  Result<Blob> blob = take(blob_path(descriptor.digest), descriptor.digest);
+  if (!blob) return blob;
+  if (blob->descriptor.digest != descriptor.digest) {
+    return fail(
+        digest_error(blob_path(descriptor.digest), descriptor.digest, blob->descriptor.digest));
+  }
+  if (blob->descriptor.size != descriptor.size) {
+    return fail(invalid_image(descriptor.digest, "has another size than it should: expected " +
+                                                     std::to_string(descriptor.size) +
+                                                     " bytes, found " +
+                                                     std::to_string(blob->descriptor.size)));
+  }
+  blob->descriptor = descriptor;
+  return blob;
+}
+
+Blob Source::stored(const std::string& digest) const {
+  struct stat status {};
+  Blob blob;
+  blob.descriptor.digest = digest;
+  if (stat(store_.path(blob_path(digest)).c_str(), &status) == 0) {
+    blob.descriptor.size = static_cast<std::uint64_t>(status.st_size);
+  }
+  return blob;
+}
+
+Error digest_error(const std::string& where, const std::string& expected,
+                   const std::string& found) {
+  return invalid_image(
+      where, "has another digest than it should: expected " + expected + ", found " + found);
+}
+
+Error io_error(const char* action, const std::string& where) {
+  const bool no_space = errno == ENOSPC || errno == EDQUOT;
+  Error error = errno_error(no_space ? ErrorCode::resource_exhausted : ErrorCode::setup_failed,
+                            "image store", action);
+  error.where = where;
+  return error;
+}
+Result<Opened> open_transport(const std::string& reference) {
+  Opened opened;
+  Result<std::optional<Transport>> parsed = parse_transport(reference);
+  if (!parsed) return fail(parsed.error());
+  opened.transport = *parsed ? **parsed : Transport{TransportKind::file, reference, {}};
+  Transport& transport = opened.transport;
+  if (transport.path == "-" && transport.kind != TransportKind::oci_directory) {
+    transport.path.clear();
+    opened.file.reset(fcntl(0, F_DUPFD_CLOEXEC, 3));
+  } else {
+    opened.file.reset(::open(transport.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  }
+  struct stat status {};
+  if (!opened.file || fstat(opened.file.number(), &status) != 0) {
+    const ErrorCode code =
+        errno == EACCES ? ErrorCode::permission_denied : ErrorCode::image_not_found;
+    Error error = errno_error(code, "image", "open");
+    error.where = transport.path.empty() ? "standard input" : transport.path;
+    return fail(error);
+  }
+  const bool directory = S_ISDIR(status.st_mode);
+  if (transport.kind == TransportKind::file && directory)
+    transport.kind = TransportKind::oci_directory;
+  if (directory != (transport.kind == TransportKind::oci_directory)) {
+    const char* what = directory ? "is a directory, not an archive" : "is not a directory";
+    return fail(
+        invalid_image(transport.path, what,
+                      directory ? "write oci:DIR for an OCI layout" : "write oci-archive:FILE"));
+  }
+  opened.state = status;
+  opened.lasting = S_ISREG(status.st_mode) && !transport.path.empty();
+  if (directory) {
+    opened.stamped =
+        open_beneath(opened.file, "index.json", O_RDONLY | O_NONBLOCK, RESOLVE_BENEATH);
+    if (!opened.stamped || fstat(opened.stamped.number(), &opened.state) != 0) {
+      Error error =
+          errno_error(ErrorCode::image_invalid, "image", "is no OCI layout: open index.json");
+      error.where = transport.path;
+      return fail(error);
+    }
+    opened.lasting = true;
+  }
+  return opened;
+}
+
+bool unchanged(const Opened& opened) {
+  TransportRecord before;
+  stamp(before, opened.state);
+  struct stat now {};
+  const BorrowedFd file = opened.stamped ? opened.stamped.borrow() : opened.file.borrow();
+  return opened.lasting && fstat(file.number(), &now) == 0 && same_stamp(before, now);
+}
+Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& staging,
+                                            Opened& opened, std::uint64_t byte_limit) {
+  if (opened.transport.kind == TransportKind::oci_directory) {
+    return std::make_unique<DirectorySource>(store, staging, std::move(opened.file), byte_limit);
+  }
+  Result<ConfinedProcess> process = ConfinedProcess::start({}, [&] {
+    return copy_members(opened.file, staging.directory(), byte_limit,
+                        [&](const std::string& digest) { return store.has(blob_path(digest)); });
+  });
+  if (!process) return fail(process.error());
+  Result<Records> records = process->finish();
+  if (!records) {
+    Error error = records.error();
+    if (error.where.empty())
+      error.where = opened.transport.path.empty() ? "standard input" : opened.transport.path;
+    return fail(error);
+  }
+  return std::make_unique<ArchiveSource>(store, staging, members_from(*records));
+}
+}  // namespace cove

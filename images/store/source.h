@@ -1,0 +1,73 @@
+// Where an image comes from: an archive, copied into staging member by member, or an OCI layout's
+// directory. Both answer by paths of the layout, and hash whatever they hand out.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+
+#include "cove/result.h"
+#include "images/layout/documents.h"
+#include "images/store/store.h"
+#include "images/store_index/reference.h"
+#include "runtime/kernel/fd.h"
+
+namespace cove {
+
+// A blob that was compared with its digest: in the staging directory or, `staged` being empty, in
+// the store.
+struct Blob {
+  Descriptor descriptor;
+  std::string staged;
+};
+
+// Where files of an image come from. Paths are those of an image layout or of a `docker save`
+// archive.
+class Source {
+ public:
+  Source(const Store& store, const Staging& staging) : store_(store), staging_(staging) {}
+  virtual ~Source() = default;
+
+  virtual bool has(const std::string& path) = 0;
+  // The file, hashed: in staging or, where a digest is known to be there, in the store.
+  virtual Result<Blob> take(const std::string& path, const std::string& digest) = 0;
+
+  // A document, whole; at most kDocumentCap.
+  Result<std::string> read(const Blob& blob) const;
+  Result<UniqueFd> open(const Blob& blob) const;
+  // A blob of an image layout, compared with its descriptor.
+  Result<Blob> take(const Descriptor& descriptor);
+
+ protected:
+  Blob stored(const std::string& digest) const;
+
+  const Store& store_;
+  const Staging& staging_;
+};
+
+// An opened archive or layout, and its state when it was opened.
+struct Opened {
+  Transport transport;
+  UniqueFd file;         // the archive, or the layout's directory
+  UniqueFd stamped;      // layouts: index.json
+  bool lasting = false;  // it can be found again: not a pipe
+  struct stat state {};
+};
+
+// Errors: image_not_found, permission_denied, image_invalid (a directory for an archive, or the
+// reverse).
+Result<Opened> open_transport(const std::string& reference);
+
+// The state is still that of the beginning: what was read is what the stamp says.
+bool unchanged(const Opened& opened);
+
+// Takes an archive in, in a process of its own. Uses up opened.file.
+Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& staging,
+                                            Opened& opened, std::uint64_t byte_limit);
+
+Error digest_error(const std::string& where, const std::string& expected, const std::string& found);
+// From errno, for the store's own files.
+Error io_error(const char* action, const std::string& where);
+
+}  // namespace cove

@@ -1,0 +1,460 @@
+#include "images/store/store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "images/store_index/files.h"
+#include "images/unpack/tree.h"
+
+namespace cove {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kStep = "image store";
+constexpr const char* kLayout = "{\"imageLayoutVersion\": \"1.0.0\"}\n";
+constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
+constexpr int kMaxIndexDepth = 4;
+constexpr std::array<const char*, 8> kDirectories{
+    "blobs",        "blobs/sha256",      "layers", "images", "images/digests",
+    "images/names", "images/transports", "staging"};
+
+Error store_error(const char* action, const std::string& where) {
+  const bool no_space = errno == ENOSPC || errno == EDQUOT;
+  const bool denied = errno == EACCES || errno == EPERM || errno == EROFS;
+  const ErrorCode code = no_space ? ErrorCode::resource_exhausted
+                         : denied ? ErrorCode::permission_denied
+                                  : ErrorCode::setup_failed;
+  Error error = errno_error(code, kStep, action);
+  error.where = where;
+  return error;
+}
+
+Error refusal(const std::string& where, std::string what, std::string hint) {
+  Error error;
+  error.code = ErrorCode::invalid_argument;
+  error.step = kStep;
+  error.where = where;
+  error.what = std::move(what);
+  error.hint = std::move(hint);
+  return error;
+}
+
+std::string unique_name() {
+  std::array<unsigned char, 8> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) bytes[0] = 1;
+  std::string name = std::to_string(getpid()) + "-";
+  for (const unsigned char byte : bytes) name += "0123456789abcdef"[byte & 15U];
+  return name;
+}
+
+std::vector<std::string> list(BorrowedFd top, const char* path) {
+  std::vector<std::string> names;
+  const int directory = openat(top.number(), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(directory), closedir);
+  while (const dirent* entry =
+             readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+Result<void> make_directories(const std::string& path) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string upto = path.substr(0, end);
+    const bool last = end == std::string::npos;
+    if (mkdir(upto.c_str(), last ? 0700 : 0755) != 0 && errno != EEXIST)
+      return fail(store_error("mkdir", upto));
+    if (last) return {};
+  }
+}
+
+Result<void> write_in(BorrowedFd top, const std::string& relative, std::string_view text) {
+  const std::size_t slash = relative.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : relative.substr(0, slash);
+  const std::string temporary = directory + "/." + unique_name();
+  {
+    const UniqueFd file(
+        openat(top.number(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file) return fail(store_error("create", relative));
+    for (std::string_view rest = text; !rest.empty();) {
+      const ssize_t written = write(file.number(), rest.data(), rest.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) {
+        const Error error = store_error("write", relative);
+        unlinkat(top.number(), temporary.c_str(), 0);
+        return fail(error);
+      }
+      rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+    if (fsync(file.number()) != 0) return fail(store_error("fsync", relative));
+  }
+  if (renameat(top.number(), temporary.c_str(), top.number(), relative.c_str()) != 0) {
+    return fail(store_error("rename", relative));
+  }
+  const UniqueFd parent(
+      openat(top.number(), directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!parent || fsync(parent.number()) != 0) return fail(store_error("fsync", directory));
+  return {};
+}
+
+Result<std::string> read_in(BorrowedFd top, const std::string& relative, std::size_t cap) {
+  const UniqueFd file(
+      openat(top.number(), relative.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!file) return fail(store_error("open", relative));
+  return read_regular(file, cap, Oversize::refuse, relative);
+}
+
+// index.json, kept as JSON: other tools may have written entries with members that we do not know.
+Result<json> read_index(BorrowedFd top) {
+  const Result<std::string> text = read_in(top, "index.json", kDocumentCap);
+  if (!text && text.error().sys_errno == ENOENT) {
+    return json{{"schemaVersion", 2},
+                {"mediaType", "application/vnd.oci.image.index.v1+json"},
+                {"manifests", json::array()}};
+  }
+  if (!text) return fail(text.error());
+  // The checks of an image's index; what follows may rely on "manifests" being descriptors.
+  const auto checked = parse_index(*text, "", "index.json");
+  if (!checked) return fail(checked.error());
+  return json::parse(*text, nullptr, false);
+}
+
+Result<void> write_index(BorrowedFd top, const json& index) {
+  return write_in(top, "index.json",
+                  index.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+std::string name_in(const json& entry) {
+  const auto notes = entry.find("annotations");
+  if (notes == entry.end() || !notes->is_object()) return {};
+  const auto name = notes->find(kRefName);
+  return name != notes->end() && name->is_string() ? name->get<std::string>() : std::string();
+}
+
+void drop_name(json& entry) {
+  json& notes = entry["annotations"];
+  notes.erase(std::string(kRefName));
+  if (notes.empty()) entry.erase("annotations");
+}
+
+// Takes a name from whatever has it. The image itself stays, nameless, unless another entry stands
+// for it.
+void release_name(json& entries, const std::string& name) {
+  for (std::size_t at = 0; at < entries.size(); ++at) {
+    if (name_in(entries[at]) != name) continue;
+    const bool another = std::any_of(entries.begin(), entries.end(), [&](const json& entry) {
+      return &entry != &entries[at] && entry["digest"] == entries[at]["digest"];
+    });
+    if (another) {
+      entries.erase(at--);
+    } else {
+      drop_name(entries[at]);
+    }
+  }
+}
+
+void add_entry(json& entries, const Descriptor& manifest, const std::string& name) {
+  json* nameless = nullptr;
+  bool known = false;
+  for (json& entry : entries) {
+    if (entry["digest"] != manifest.digest) continue;
+    if (name_in(entry) == name) return;
+    known = true;
+    if (name_in(entry).empty()) nameless = &entry;
+  }
+  if (name.empty() && known) return;
+  if (!nameless) {
+    entries.push_back(
+        {{"mediaType", manifest.media_type}, {"digest", manifest.digest}, {"size", manifest.size}});
+    nameless = &entries.back();
+    if (!manifest.os.empty()) {
+      (*nameless)["platform"] = {{"os", manifest.os}, {"architecture", manifest.architecture}};
+    }
+  }
+  if (!name.empty()) (*nameless)["annotations"][std::string(kRefName)] = name;
+}
+
+}  // namespace
+
+Result<FileLock> FileLock::take(BorrowedFd directory, const char* name, Mode mode, Wait wait) {
+  FileLock lock;
+  lock.file_.reset(
+      openat(directory.number(), name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock.file_) return fail(store_error("open", name));
+  const int operation =
+      (mode == Mode::shared ? LOCK_SH : LOCK_EX) | (wait == Wait::refuse ? LOCK_NB : 0);
+  while (flock(lock.file_.number(), operation) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return fail(store_error("lock", name));
+    lock.file_.reset();
+    break;
+  }
+  return lock;
+}
+
+Staging::~Staging() {
+  if (top_) remove_tree(top_, path_.c_str());
+}
+
+Result<Store> Store::open(const std::string& requested) {
+  if (requested.empty())
+    return fail(refusal("", "no directory is known for the store", "set COVE_ROOT, or HOME"));
+  std::string directory = requested;
+  while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
+  if (Result<void> made = make_directories(directory); !made) return fail(made.error());
+  UniqueFd top(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat status {};
+  if (!top || fstat(top.number(), &status) != 0) return fail(store_error("open", directory));
+  std::array<char, PATH_MAX> real{};
+  if (!realpath(directory.c_str(), real.data())) return fail(store_error("resolve", directory));
+  directory = real.data();
+
+  if (status.st_uid != geteuid())
+    return fail(refusal(directory, "belongs to another user", "choose another --store"));
+  if (faccessat(top.number(), "oci-layout", F_OK, 0) != 0) {
+    for (const std::string& name : list(top, ".")) {
+      if (name.starts_with('.')) continue;  // somebody is just making the store
+      // Or has made it since we looked: oci-layout comes first.
+      if (faccessat(top.number(), "oci-layout", F_OK, 0) == 0) break;
+      // Never turn a directory with something else in it into a store: its content would be taken
+      // for garbage.
+      return fail(
+          refusal(directory, "is no store and not empty", "choose an empty or new directory"));
+    }
+    if (fchmod(top.number(), 0700) != 0) return fail(store_error("chmod", directory));
+    if (Result<void> written = write_in(top, "oci-layout", kLayout); !written)
+      return fail(written.error());
+  } else if (status.st_mode & 077) {
+    // Layers hold set-id files as the image has them; nobody else may reach those.
+    return fail(refusal(directory, "is open to other users", "chmod 0700 " + directory));
+  }
+  for (const char* name : kDirectories) {
+    if (mkdirat(top.number(), name, 0700) != 0 && errno != EEXIST)
+      return fail(store_error("mkdir", name));
+  }
+  Store store(std::move(directory), std::move(top));
+  if (!store.has("index.json")) {
+    const Result<FileLock> lock = store.lock_index();
+    if (!lock) return fail(lock.error());
+    const Result<json> index = read_index(store.top_);
+    if (!index) return fail(index.error());
+    if (Result<void> written = write_index(store.top_, *index); !written)
+      return fail(written.error());
+  }
+  return store;
+}
+
+Result<FileLock> Store::lock_index() const {
+  return FileLock::take(top_, "index.lock", FileLock::Mode::exclusive);
+}
+
+Result<FileLock> Store::lock_content(FileLock::Mode mode, FileLock::Wait wait) const {
+  return FileLock::take(top_, "content.lock", mode, wait);
+}
+
+Result<void> Store::remove_stale_staging() const {
+  for (const std::string& name : list(top_, "staging")) {
+    const std::string path = "staging/" + name;
+    const UniqueFd directory(
+        openat(top_.number(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (directory && flock(directory.number(), LOCK_EX | LOCK_NB) != 0) continue;  // in use
+    if (!remove_tree(top_, path.c_str())) return fail(store_error("remove", path));
+  }
+  return {};
+}
+
+Result<Staging> Store::stage() const {
+  // Making and locking it are two steps; the index lock keeps others from taking it for stale in
+  // between.
+  const Result<FileLock> lock = lock_index();
+  if (!lock) return fail(lock.error());
+  if (Result<void> removed = remove_stale_staging(); !removed) return fail(removed.error());
+  std::string path = "staging/" + unique_name();
+  if (mkdirat(top_.number(), path.c_str(), 0700) != 0) return fail(store_error("mkdir", path));
+  UniqueFd directory(
+      openat(top_.number(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory || flock(directory.number(), LOCK_EX | LOCK_NB) != 0)
+    return fail(store_error("lock", path));
+  UniqueFd top(fcntl(top_.number(), F_DUPFD_CLOEXEC, 0));
+  if (!top) return fail(store_error("dup", path));
+  return Staging(std::move(path), std::move(top), std::move(directory));
+}
+
+bool Store::has(const std::string& relative) const {
+  return faccessat(top_.number(), relative.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+Result<void> Store::publish(const Staging& staging, const std::string& staged,
+                            const std::string& relative) const {
+  const unsigned flags = RENAME_NOREPLACE;
+  if (renameat2(staging.directory().number(), staged.c_str(), top_.number(), relative.c_str(),
+                flags) == 0)
+    return {};
+  if (errno == EEXIST || errno == ENOTEMPTY) return {};
+  return fail(store_error("rename", relative));
+}
+
+Result<void> Store::write_file(const std::string& relative, std::string_view text) const {
+  return write_in(top_, relative, text);
+}
+
+Result<void> Store::flush() const {
+  if (syncfs(top_.number()) != 0) return fail(store_error("syncfs", directory_));
+  return {};
+}
+
+Result<void> Store::put_image(const ImageRecord& record, const Descriptor& manifest,
+                              const std::vector<std::string>& names) const {
+  Result<json> index = read_index(top_);
+  if (!index) return fail(index.error());
+  json& entries = (*index)["manifests"];
+  for (const std::string& name : names) {
+    const bool already = std::any_of(entries.begin(), entries.end(), [&](const json& entry) {
+      return name_in(entry) == name && entry["digest"] == manifest.digest;
+    });
+    if (!already) release_name(entries, name);
+    add_entry(entries, manifest, name);
+  }
+  if (names.empty()) add_entry(entries, manifest, "");
+  if (Result<void> written = write_index(top_, *index); !written) return written;
+
+  // The record first: a name never leads nowhere.
+  if (Result<void> written = write_file(record_path(record.digest), to_text(record)); !written)
+    return written;
+  const std::string target = "../../" + record_path(record.digest);
+  for (const std::string& name : names) {
+    const std::string temporary = "images/names/." + unique_name();
+    if (symlinkat(target.c_str(), top_.number(), temporary.c_str()) != 0)
+      return fail(store_error("symlink", name));
+    if (renameat(top_.number(), temporary.c_str(), top_.number(), name_path(name).c_str()) != 0) {
+      return fail(store_error("rename", name));
+    }
+  }
+  const UniqueFd parent(openat(top_.number(), "images/names", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!parent || fsync(parent.number()) != 0) return fail(store_error("fsync", "images/names"));
+  return {};
+}
+
+Result<std::vector<std::string>> Store::remove_image(const std::string& name_or_digest) const {
+  Result<json> index = read_index(top_);
+  if (!index) return fail(index.error());
+  json& entries = (*index)["manifests"];
+  std::vector<std::string> gone;
+  const bool by_digest = is_digest(name_or_digest);
+  std::string digest = by_digest ? name_or_digest : std::string();
+  for (std::size_t at = 0; at < entries.size(); ++at) {
+    const std::string name = name_in(entries[at]);
+    if (by_digest ? entries[at]["digest"] != digest : name != name_or_digest) continue;
+    digest = entries[at]["digest"].get<std::string>();
+    if (!name.empty()) gone.push_back(name);
+    entries.erase(at--);
+  }
+  // A name that index.json does not know: another tool wrote that file anew.
+  if (gone.empty() && !by_digest && has(name_path(name_or_digest))) gone.push_back(name_or_digest);
+  const bool still_used = std::any_of(entries.begin(), entries.end(),
+                                      [&](const json& entry) { return entry["digest"] == digest; });
+  // Names go before what they lead to; index.json goes last, so that a killed rm can be done again.
+  for (const std::string& name : gone) {
+    if (unlinkat(top_.number(), name_path(name).c_str(), 0) != 0 && errno != ENOENT) {
+      return fail(store_error("unlink", name));
+    }
+  }
+  if (!still_used && is_digest(digest)) {
+    if (unlinkat(top_.number(), record_path(digest).c_str(), 0) != 0 && errno != ENOENT) {
+      return fail(store_error("unlink", digest));
+    }
+  }
+  if (Result<void> written = write_index(top_, *index); !written) return fail(written.error());
+  return gone;
+}
+
+Result<void> Store::collect_layers() const {
+  std::set<std::string> used;
+  for (const std::string& digest : digests_of(directory_)) {
+    const Result<ImageRecord> record = read_image_record(directory_, digest);
+    if (!record) return fail(record.error());  // what it uses is not known: nothing may go
+    used.insert(record->layers.begin(), record->layers.end());
+  }
+  for (const std::string& hex : list(top_, "layers")) {
+    if (used.contains("sha256:" + hex)) continue;
+    if (!remove_tree(top_, ("layers/" + hex).c_str()))
+      return fail(store_error("remove", "layers/" + hex));
+  }
+  return {};
+}
+
+Result<void> Store::collect_blobs(std::uint64_t& freed) const {
+  const Result<std::string> text = read_in(top_, "index.json", kDocumentCap);
+  if (!text) return fail(text.error());
+  std::set<std::string> used;
+  // Entries that other tools wrote count as ours do; nested indexes are walked. A manifest that
+  // cannot be read ends it.
+  const std::function<Result<void>(const std::vector<Descriptor>&, int)> mark =
+      [&](const std::vector<Descriptor>& descriptors, int depth) -> Result<void> {
+    for (const Descriptor& descriptor : descriptors) {
+      if (!used.insert(descriptor.digest).second) continue;
+      const Result<std::string> document =
+          read_in(top_, blob_path(descriptor.digest), kDocumentCap);
+      if (!document && document.error().sys_errno == ENOENT) continue;  // another platform's
+      if (!document) return fail(document.error());
+      const Result<DocumentKind> kind = kind_of(descriptor.media_type);
+      if (kind && *kind == DocumentKind::index && depth < kMaxIndexDepth) {
+        const auto nested = parse_index(*document, descriptor.media_type, descriptor.digest);
+        if (!nested) return fail(nested.error());
+        if (Result<void> marked = mark(*nested, depth + 1); !marked) return marked;
+        continue;
+      }
+      const Result<Manifest> manifest = parse_manifest(*document, "", descriptor.digest);
+      if (!manifest) return fail(manifest.error());
+      used.insert(manifest->config.digest);
+      for (const Descriptor& layer : manifest->layers) used.insert(layer.digest);
+    }
+    return {};
+  };
+  const Result<std::vector<Descriptor>> roots = parse_index(*text, "", "index.json");
+  if (!roots) return fail(roots.error());
+  if (Result<void> marked = mark(*roots, 0); !marked) return marked;
+
+  for (const std::string& hex : list(top_, "blobs/sha256")) {
+    if (used.contains("sha256:" + hex)) continue;
+    const std::string path = "blobs/sha256/" + hex;
+    struct stat status {};
+    if (fstatat(top_.number(), path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (unlinkat(top_.number(), path.c_str(), 0) != 0) return fail(store_error("unlink", path));
+    freed += static_cast<std::uint64_t>(status.st_size);
+  }
+  return {};
+}
+
+Result<std::uint64_t> Store::collect_garbage() const {
+  std::uint64_t freed = 0;
+  if (Result<void> removed = remove_stale_staging(); !removed) return fail(removed.error());
+  if (Result<void> blobs = collect_blobs(freed); !blobs) return fail(blobs.error());
+  if (Result<void> layers = collect_layers(); !layers) return fail(layers.error());
+  for (const std::string& name : list(top_, "images/transports")) {
+    const std::string path = "images/transports/" + name;
+    const Result<std::string> text = read_in(top_, path, kRecordCap);
+    const Result<TransportRecord> record =
+        transport_record_from(text.value_or(std::string()), path);
+    if (record && has(record_path(record->digest))) continue;
+    if (unlinkat(top_.number(), path.c_str(), 0) != 0) return fail(store_error("unlink", path));
+  }
+  return freed;
+}
+
+}  // namespace cove

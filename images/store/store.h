@@ -1,0 +1,108 @@
+// The image store on disk, for those who write it: locks, staging, index.json, records, garbage.
+//
+//   oci-layout index.json blobs/sha256/   an OCI image layout that other tools can read
+//   layers/<hex>/                         layers, unpacked once
+//   images/                               records (images/store_index/record.h)
+//   staging/<unique>/                     work in progress; locked while somebody works on it
+//   index.lock                            held for the moment of a change
+//   content.lock                          shared: a load, which counts on content; exclusive:
+//   whoever removes content
+//
+// content.lock is taken before index.lock. All locks are flock(2): a killed process holds none.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cove/result.h"
+#include "images/layout/documents.h"
+#include "images/store_index/record.h"
+#include "runtime/kernel/fd.h"
+
+namespace cove {
+
+// A flock that ends with its owner.
+class FileLock {
+ public:
+  enum class Mode { shared, exclusive };
+  enum class Wait { block, refuse };
+  // Refused (Wait::refuse): no lock, held() is false.
+  static Result<FileLock> take(BorrowedFd directory, const char* name, Mode mode,
+                               Wait wait = Wait::block);
+  bool held() const { return static_cast<bool>(file_); }
+
+ private:
+  UniqueFd file_;
+};
+
+// A staging directory; removed with its owner.
+class Staging {
+ public:
+  Staging(Staging&& other) noexcept = default;
+  Staging& operator=(Staging&&) = delete;
+  ~Staging();
+  BorrowedFd directory() const { return directory_; }
+  const std::string& path() const { return path_; }  // relative to the store's top
+
+ private:
+  friend class Store;
+  Staging(std::string path, UniqueFd top, UniqueFd directory)
+      : path_(std::move(path)), top_(std::move(top)), directory_(std::move(directory)) {}
+  std::string path_;
+  UniqueFd top_;
+  UniqueFd directory_;  // carries the flock that says "in use"
+};
+
+// An image as index.json has it.
+struct IndexEntry {
+  Descriptor manifest;
+  std::string name;  // empty: none
+};
+
+class Store {
+ public:
+  // Makes it where it is missing. Refuses a directory that holds something else, or belongs to or
+  // is open to others.
+  static Result<Store> open(const std::string& directory);
+
+  const std::string& directory() const { return directory_; }
+  BorrowedFd top() const { return top_; }
+  std::string path(const std::string& relative) const { return directory_ + "/" + relative; }
+
+  Result<FileLock> lock_index() const;
+  Result<FileLock> lock_content(FileLock::Mode mode,
+                                FileLock::Wait wait = FileLock::Wait::block) const;
+
+  // A fresh staging directory, after those that killed processes left were removed.
+  Result<Staging> stage() const;
+
+  bool has(const std::string& relative) const;
+  // Moves a staged file or directory to its place; what is there already stays (content is named by
+  // digest).
+  Result<void> publish(const Staging& staging, const std::string& staged,
+                       const std::string& relative) const;
+  // Replaces a small file: written aside, fsync, renamed.
+  Result<void> write_file(const std::string& relative, std::string_view text) const;
+  Result<void> flush() const;  // syncfs(2)
+
+  // With the index locked:
+  Result<void> put_image(const ImageRecord& record, const Descriptor& manifest,
+                         const std::vector<std::string>& names) const;
+  // Removes a name, or with a digest the image with all its names. Returns the names that are gone.
+  Result<std::vector<std::string>> remove_image(const std::string& name_or_digest) const;
+  // With the content locked, exclusive, too. Returns the bytes of blobs that were freed.
+  Result<std::uint64_t> collect_garbage() const;
+
+ private:
+  Store(std::string directory, UniqueFd top)
+      : directory_(std::move(directory)), top_(std::move(top)) {}
+  Result<void> collect_blobs(std::uint64_t& freed) const;
+  Result<void> collect_layers() const;
+  Result<void> remove_stale_staging() const;
+
+  std::string directory_;
+  UniqueFd top_;
+};
+
+}  // namespace cove

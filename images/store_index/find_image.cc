@@ -1,0 +1,163 @@
+// find_image: a name is one open and one read (the name's file is a link to the record); an archive
+// is one stat more and two reads; only a digest's prefix, and a name that is not there, list
+// directories.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+
+#include "images/store_index/files.h"
+#include "images/store_index/record.h"
+#include "images/store_index/reference.h"
+
+namespace cove {
+namespace {
+
+constexpr std::size_t kMinimumPrefix = 12;
+constexpr std::size_t kNamesInMessage = 12;
+
+Error not_found(std::string_view reference, std::string what, std::string hint) {
+  Error error;
+  error.code = ErrorCode::image_not_found;
+  error.step = "image";
+  error.what = "\"" + std::string(reference) + "\" " + std::move(what);
+  error.hint = std::move(hint);
+  return error;
+}
+
+Error unknown_image(const std::string& store, std::string_view reference) {
+  const std::vector<std::string> names = names_of(store);
+  std::string hint = "the store has no images; load one with: cove image load FILE";
+  if (!names.empty()) {
+    hint = "the store has ";
+    const std::size_t shown = std::min(names.size(), kNamesInMessage);
+    for (std::size_t i = 0; i < shown; ++i) hint += (i ? ", " : "") + names[i];
+    if (shown < names.size()) hint += " and " + std::to_string(names.size() - shown) + " more";
+  }
+  return not_found(reference, "is not in the store " + store, hint);
+}
+
+// One open and one read. ENOENT is told apart from all else by image_not_found.
+Result<std::string> read_store_file(const std::string& path) {
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) {
+    const ErrorCode code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::image_not_found
+                           : errno == EACCES                   ? ErrorCode::permission_denied
+                                                               : ErrorCode::image_invalid;
+    Error error = errno_error(code, "image store", "open");
+    error.where = path;
+    return fail(error);
+  }
+  return read_regular(file, kRecordCap, Oversize::refuse, path);
+}
+
+Result<ImageFacts> read_facts(const std::string& store, const std::string& path,
+                              std::string_view reference) {
+  const std::string file = store + "/" + path;
+  const Result<std::string> text = read_store_file(file);
+  if (!text) return fail(text.error());
+  const Result<ImageRecord> record = image_record_from(*text, file);
+  if (!record) return fail(record.error());
+  return facts_of(*record, store, reference);
+}
+
+Result<ImageFacts> find_digest(const std::string& store, std::string_view reference,
+                               std::string_view hex) {
+  if (hex.size() == 64)
+    return read_facts(store, record_path("sha256:" + std::string(hex)), reference);
+  std::vector<std::string> matches;
+  for (std::string& digest : digests_of(store)) {
+    if (digest_hex(digest).starts_with(hex)) matches.push_back(std::move(digest));
+  }
+  if (matches.size() == 1) return read_facts(store, record_path(matches.front()), reference);
+  if (matches.empty()) return fail(unknown_image(store, reference));
+  std::string all;
+  for (const std::string& match : matches) all += (all.empty() ? "" : ", ") + match;
+  return fail(not_found(reference, "stands for several images", "one of " + all));
+}
+
+Result<ImageFacts> find_transport(const std::string& store, std::string_view reference,
+                                  const Transport& transport) {
+  struct stat file {};
+  const std::string stamped = stamped_file(transport);
+  if (stat(stamped.c_str(), &file) < 0) {
+    Error error = errno_error(ErrorCode::image_not_found, "image",
+                              "\"" + std::string(reference) + "\" cannot be read");
+    error.where = stamped;
+    return fail(error);
+  }
+  const std::string path = store + "/" + transport_path(transport, file);
+  const Result<std::string> text = read_store_file(path);
+  if (!text)
+    return fail(
+        not_found(reference, "is not loaded yet", "cove image load " + std::string(reference)));
+  const Result<TransportRecord> record = transport_record_from(*text, path);
+  // A record of ours that cannot be read costs a load, not the launch.
+  if (!record || record->selector != transport.selector || !same_stamp(*record, file)) {
+    return fail(not_found(reference, "has changed since it was loaded",
+                          "cove image load " + std::string(reference)));
+  }
+  Result<ImageFacts> facts = read_facts(store, record_path(record->digest), reference);
+  if (!facts && facts.error().code == ErrorCode::image_not_found) {
+    return fail(not_found(reference, "was removed from the store",
+                          "cove image load " + std::string(reference)));
+  }
+  return facts;
+}
+
+// Layers are handed out as absolute paths, whatever the store was called.
+Result<std::string> absolute(const std::string& store) {
+  if (store.starts_with('/')) return store;
+  Error error;
+  error.code = ErrorCode::invalid_argument;
+  error.step = "image store";
+  error.what = "no directory is known for the store";
+  error.hint = "set COVE_ROOT, or HOME";
+  if (store.empty()) return fail(error);
+  char buffer[PATH_MAX];
+  if (!getcwd(buffer, sizeof buffer))
+    return fail(errno_error(ErrorCode::invalid_argument, "image store", "getcwd"));
+  return std::string(buffer) + "/" + store;
+}
+
+}  // namespace
+
+Result<ImageFacts> find_image(const std::string& store_directory, std::string_view reference) {
+  const Result<std::string> store = absolute(store_directory);
+  if (!store) return fail(store.error());
+
+  const Result<std::optional<Transport>> transport = parse_transport(reference);
+  if (!transport) return fail(transport.error());
+  if (*transport) return find_transport(*store, reference, **transport);
+
+  // "name@sha256:...": the digest decides.
+  std::string_view digest = reference;
+  if (const std::size_t at = reference.rfind("@sha256:"); at != std::string_view::npos)
+    digest.remove_prefix(at + 1);
+  if (digest.starts_with("sha256:")) {
+    const std::string_view hex = digest_hex(digest);
+    if (hex.size() < kMinimumPrefix || hex.size() > 64 || !is_hex(hex)) {
+      return fail(
+          not_found(reference, "is not a digest", "sha256: and 12 to 64 lower-case hex digits"));
+    }
+    Result<ImageFacts> facts = find_digest(*store, reference, hex);
+    if (!facts && facts.error().sys_errno == ENOENT) return fail(unknown_image(*store, reference));
+    return facts;
+  }
+
+  const Result<std::string> name = normal_name(reference);
+  if (!name) return fail(name.error());
+  Result<ImageFacts> facts = read_facts(*store, name_path(*name), reference);
+  if (facts || facts.error().code != ErrorCode::image_not_found) return facts;
+  if (reference.size() >= kMinimumPrefix && reference.size() <= 64 && is_hex(reference)) {
+    facts = find_digest(*store, reference, reference);
+    if (facts || facts.error().sys_errno != ENOENT) return facts;
+  }
+  return fail(unknown_image(*store, reference));
+}
+
+}  // namespace cove

@@ -1,0 +1,580 @@
+#include "images/unpack/layer.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <locale.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <memory>
+
+#include "images/layout/byte_source.h"
+#include "images/layout/documents.h"
+#include "images/store_index/files.h"
+#include "images/unpack/tree.h"
+
+namespace cove {
+namespace {
+
+constexpr std::string_view kWhiteout = ".wh.";
+constexpr std::string_view kAufsMetadata = ".wh..wh.";
+constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
+constexpr const char* kOpaqueAttribute = "user.overlay.opaque";
+constexpr std::int64_t kMaxId = 65535;
+constexpr std::uint32_t kNobody = 65534;
+constexpr std::size_t kMaxComponent = 255;
+
+Error refused(Rule rule, std::string_view path) {
+  for (const RuleText& text : kRules) {
+    if (text.rule != rule) continue;
+    return invalid_image(shown_name(path),
+                         std::string(text.sentence) + " [" + std::string(text.name) + "]");
+  }
+  return invalid_image(shown_name(path), "refused");
+}
+
+Error failed(std::string_view path, const char* action) {
+  const bool no_space = errno == ENOSPC || errno == EDQUOT;
+  Error error = errno_error(no_space ? ErrorCode::resource_exhausted : ErrorCode::setup_failed,
+                            "unpack", action);
+  error.where = shown_name(path);
+  return error;
+}
+
+// A path of an entry, cleaned: no leading or trailing '/', no "." or "//". Empty: the root itself.
+// A leading '/' means the layer's root, as everywhere in the world of images.
+struct EntryPath {
+  std::string text;
+  std::size_t base = 0;  // where the last part starts
+
+  std::string parent() const { return base == 0 ? std::string() : text.substr(0, base - 1); }
+  const char* name() const { return text.c_str() + base; }
+};
+
+Result<EntryPath> clean(std::string_view raw, const UnpackLimits& limits, Rule on_dotdot) {
+  EntryPath path;
+  std::size_t depth = 0;
+  if (raw.empty()) return fail(refused(Rule::path_empty, raw));
+  if (raw.size() > limits.path_length) return fail(refused(Rule::path_length, raw));
+  for (std::string_view rest = raw; !rest.empty();) {
+    const std::size_t slash = rest.find('/');
+    const std::string_view part = rest.substr(0, slash);
+    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+    if (part.empty() || part == ".") continue;
+    if (part == "..") return fail(refused(on_dotdot, raw));
+    if (part.size() > kMaxComponent) return fail(refused(Rule::path_length, raw));
+    if (++depth > limits.path_depth) return fail(refused(Rule::path_depth, raw));
+    if (!path.text.empty()) path.text += '/';
+    path.base = path.text.size();
+    path.text += part;
+  }
+  return path;
+}
+
+struct ArchiveFree {
+  void operator()(archive* reader) const { archive_read_free(reader); }
+};
+
+// Where libarchive gets its bytes from, and where an error of the source waits until libarchive has
+// returned.
+struct Stream {
+  explicit Stream(std::unique_ptr<ByteSource> source) : bytes(std::move(source)) {}
+  HashedSource bytes;
+  std::uint64_t limit = 0;
+  std::optional<Error> error;
+  // Some tools (umoci insert) leave out the padding of the last file and the end marker. Go's
+  // reader, and so Docker, takes that; libarchive wants the zeros. They may stand for padding and
+  // never for content.
+  std::array<char, 1536> padding{};
+  bool padded = false;
+
+  bool is_padding(const void* block) const {
+    const auto* at = static_cast<const char*>(block);
+    return std::greater_equal<>()(at, padding.data()) &&
+           std::less<>()(at, padding.data() + padding.size());
+  }
+};
+
+la_ssize_t read_stream(archive* reader, void* data, const void** buffer) {
+  auto* stream = static_cast<Stream*>(data);
+  const Result<std::string_view> piece = stream->bytes.next();
+  if (!piece) {
+    stream->error = piece.error();
+  } else if (stream->bytes.count() > stream->limit) {
+    stream->error = refused(Rule::limit_bytes, "");
+  } else if (piece->empty() && !stream->padded && stream->bytes.count() > 0) {
+    stream->padded = true;
+    *buffer = stream->padding.data();
+    return static_cast<la_ssize_t>(stream->padding.size());
+  } else {
+    *buffer = piece->data();
+    return static_cast<la_ssize_t>(piece->size());
+  }
+  archive_set_error(reader, EIO, "the source failed");
+  return -1;
+}
+
+class LayerWriter {
+ public:
+  LayerWriter(BorrowedFd root, const Stream& stream, const UnpackLimits& limits,
+              Ownership ownership)
+      : root_(root), stream_(stream), limits_(limits), ownership_(ownership) {}
+
+  Result<void> apply(archive* reader, archive_entry* entry);
+  Result<void> finish();  // directory times, once nothing is written below them any more
+
+  LayerResult take_result() { return std::move(result_); }
+
+ private:
+  struct DirectoryTime {
+    std::string path;
+    timespec modified;
+  };
+
+  Result<BorrowedFd> open_parent(const std::string& path);
+  Result<void> make_parents(const std::string& path);
+  Result<void> mark_opaque(const std::string& path);
+  Result<void> white_out(const EntryPath& path);
+  Result<void> make_directory(const EntryPath& path, archive_entry* entry);
+  Result<void> make_file(const EntryPath& path, archive* reader, archive_entry* entry);
+  Result<void> make_link(const EntryPath& path, archive_entry* entry);
+  Result<void> make_special(const EntryPath& path, archive_entry* entry);
+  Result<void> make_way(BorrowedFd parent, const EntryPath& path);
+  Result<void> set_attributes(int file, const std::string& path, archive_entry* entry);
+  Result<void> set_owner(BorrowedFd directory, const char* name, const std::string& path,
+                         archive_entry* entry);
+  Result<void> write_data(int file, const std::string& path, archive* reader, std::uint64_t size);
+  mode_t mode_for(archive_entry* entry);
+  void note(const char* text) { ++result_.notes[text]; }
+
+  BorrowedFd root_;
+  const Stream& stream_;
+  const UnpackLimits limits_;
+  const Ownership ownership_;
+  LayerResult result_;
+  std::vector<DirectoryTime> directory_times_;
+  // The parent of the entry before: archives go directory by directory.
+  std::string cached_path_;
+  UniqueFd cached_;
+};
+
+timespec modified(archive_entry* entry) {
+  timespec time{};
+  if (!archive_entry_mtime_is_set(entry)) return time;
+  time.tv_sec = archive_entry_mtime(entry);
+  time.tv_nsec = archive_entry_mtime_nsec(entry);
+  return time;
+}
+
+bool is_whiteout(const struct stat& status) {
+  return S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0);
+}
+
+std::uint32_t known_id(std::int64_t id) {
+  return id < 0 || id > kMaxId ? kNobody : static_cast<std::uint32_t>(id);
+}
+
+// The last part of a path as it lies in its parent; nothing there: false.
+bool look(BorrowedFd parent, const char* name, struct stat& status) {
+  return fstatat(parent.number(), name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+Result<BorrowedFd> LayerWriter::open_parent(const std::string& path) {
+  if (path.empty()) return root_;
+  if (cached_ && path == cached_path_) return cached_.borrow();
+  UniqueFd parent = open_beneath(root_, path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_BENEATH);
+  if (!parent && (errno == ENOENT || errno == ENOTDIR)) {
+    if (Result<void> made = make_parents(path); !made) return fail(made.error());
+    parent = open_beneath(root_, path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_BENEATH);
+  }
+  if (!parent) {
+    if (errno == EXDEV || errno == ELOOP) return fail(refused(Rule::parent_escapes, path));
+    if (errno == ENOTDIR || errno == ENOENT) return fail(refused(Rule::parent_not_directory, path));
+    return fail(failed(path, "open"));
+  }
+  cached_path_ = path;
+  cached_ = std::move(parent);
+  return cached_.borrow();
+}
+
+// Makes what is missing of `path`, 0755 and root's. A whiteout in the way gives place to a
+// directory that hides what lies below, which is what the two together mean.
+Result<void> LayerWriter::make_parents(const std::string& path) {
+  for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
+    const std::string upto = path.substr(0, end);
+    const std::size_t slash = upto.rfind('/');
+    const std::string above = slash == std::string::npos ? std::string(".") : upto.substr(0, slash);
+    const char* name = slash == std::string::npos ? upto.c_str() : upto.c_str() + slash + 1;
+    const UniqueFd parent =
+        open_beneath(root_, above.c_str(), O_PATH | O_DIRECTORY, RESOLVE_BENEATH);
+    if (!parent) {
+      return fail(refused(
+          errno == EXDEV || errno == ELOOP ? Rule::parent_escapes : Rule::parent_not_directory,
+          upto));
+    }
+    struct stat status {};
+    const bool exists = look(parent, name, status);
+    const bool hides = exists && is_whiteout(status);
+    if (exists && !hides && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode)) {
+      return fail(refused(Rule::parent_not_directory, upto));
+    }
+    if (hides && unlinkat(parent.number(), name, 0) != 0) return fail(failed(upto, "unlink"));
+    if (!exists || hides) {
+      if (mkdirat(parent.number(), name, 0755) != 0) return fail(failed(upto, "mkdir"));
+      ++result_.entries;
+    }
+    if (hides) {
+      if (Result<void> marked = mark_opaque(upto); !marked) return marked;
+    }
+    if (end == std::string::npos) return {};
+  }
+}
+
+Result<void> LayerWriter::mark_opaque(const std::string& path) {
+  const char* name = path.empty() ? "." : path.c_str();
+  const UniqueFd directory = open_beneath(root_, name, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH);
+  if (!directory) return fail(failed(path, "open"));
+  if (fsetxattr(directory.number(), kOpaqueAttribute, "y", 1, 0) != 0) {
+    // Root's store can do with trusted.* alone; a user's cannot.
+    if (errno != EOPNOTSUPP || ownership_ == Ownership::caller)
+      return fail(failed(path, "set user.overlay.opaque"));
+    note("opaque directories without user.overlay.opaque, which this file system does not have");
+  }
+  result_.opaque.push_back(path);
+  return {};
+}
+
+// A name may have been used before in the same layer: later entries win, and a directory keeps its
+// contents only if a directory follows.
+Result<void> LayerWriter::make_way(BorrowedFd parent, const EntryPath& path) {
+  struct stat status {};
+  if (!look(parent, path.name(), status)) return {};
+  const int parent_number = parent.number();
+  if (!S_ISDIR(status.st_mode)) {
+    // It may have been a link on the way to the cached parent; the descriptor in use stays open
+    // until the next look-up.
+    if (unlinkat(parent_number, path.name(), 0) != 0) return fail(failed(path.text, "replace"));
+  } else if (!remove_tree(parent, path.name())) {
+    return fail(failed(path.text, "replace"));
+  }
+  cached_path_.clear();
+  return {};
+}
+
+Result<void> LayerWriter::white_out(const EntryPath& path) {
+  const std::string_view name = path.name();
+  if (name == kOpaqueMarker) {
+    const std::string directory = path.parent();
+    if (const Result<BorrowedFd> opened = open_parent(directory); !opened)
+      return fail(opened.error());
+    return mark_opaque(directory);
+  }
+  if (name.starts_with(kAufsMetadata)) return {};  // AUFS's own book-keeping
+  const std::string hidden(name.substr(kWhiteout.size()));
+  if (hidden.empty() || hidden == "." || hidden == "..")
+    return fail(refused(Rule::whiteout_name, path.text));
+  const Result<BorrowedFd> parent = open_parent(path.parent());
+  if (!parent) return fail(parent.error());
+  struct stat status {};
+  if (look(*parent, hidden.c_str(), status)) {
+    // A whiteout speaks of the layers below only: what this layer has stays.
+    if (!S_ISDIR(status.st_mode)) return {};
+    const std::string above = path.parent();
+    return mark_opaque(above.empty() ? hidden : above + "/" + hidden);
+  }
+  if (mknodat(parent->number(), hidden.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
+    return fail(failed(path.text, "make the whiteout"));
+  }
+  return {};
+}
+
+mode_t LayerWriter::mode_for(archive_entry* entry) {
+  const mode_t mode = static_cast<mode_t>(archive_entry_perm(entry)) & 07777U;
+  if (ownership_ == Ownership::archive) return mode;
+  const mode_t needed = archive_entry_filetype(entry) == AE_IFDIR ? 0700 : 0600;
+  // A set-id bit means its owner, and the owner is another one here.
+  mode_t kept = (mode | needed) & ~static_cast<mode_t>(S_ISUID | S_ISGID);
+  if (archive_entry_filetype(entry) == AE_IFDIR) kept |= mode & static_cast<mode_t>(S_ISGID);
+  if (kept != mode) note("entries whose mode was changed, since they belong to the caller");
+  return kept;
+}
+
+Result<void> LayerWriter::set_owner(BorrowedFd directory, const char* name, const std::string& path,
+                                    archive_entry* entry) {
+  const std::int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+  if (ownership_ == Ownership::caller) {
+    if (uid != 0 || gid != 0)
+      note("entries that belong to the caller instead of the image's other users");
+    return {};
+  }
+  if (known_id(uid) != uid || known_id(gid) != gid)
+    note("entries given to 65534, their ids being above 65535");
+  const int flags = AT_SYMLINK_NOFOLLOW | (*name ? 0 : AT_EMPTY_PATH);
+  if (fchownat(directory.number(), name, known_id(uid), known_id(gid), flags) != 0)
+    return fail(failed(path, "chown"));
+  return {};
+}
+
+Result<void> LayerWriter::set_attributes(int file, const std::string& path, archive_entry* entry) {
+  archive_entry_xattr_reset(entry);
+  const char* raw_name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  while (archive_entry_xattr_next(entry, &raw_name, &value, &size) == ARCHIVE_OK) {
+    const std::string_view name = raw_name ? raw_name : "";
+    const bool ours = name.starts_with("trusted.") || name.starts_with("user.overlay.");
+    const bool capability = name == "security.capability";
+    if (ours || (!capability && !name.starts_with("user."))) {
+      note(ours ? "extended attributes trusted.* and user.overlay.* dropped"
+                : "extended attributes other than user.* and security.capability dropped");
+      continue;
+    }
+    if (fsetxattr(file, raw_name, value, size, 0) == 0) continue;
+    if (errno == ENOSPC || errno == EDQUOT) return fail(failed(path, "set an extended attribute"));
+    note(capability ? "file capabilities lost, which this user or file system cannot hold"
+                    : "extended attributes user.* lost, which this file system cannot hold");
+  }
+  return {};
+}
+
+Result<void> LayerWriter::make_directory(const EntryPath& path, archive_entry* entry) {
+  UniqueFd directory;
+  if (path.text.empty()) {
+    directory.reset(openat(root_.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  } else {
+    const Result<BorrowedFd> parent = open_parent(path.parent());
+    if (!parent) return fail(parent.error());
+    struct stat status {};
+    const bool exists = look(*parent, path.name(), status);
+    const bool hides = exists && is_whiteout(status);
+    if (exists && !S_ISDIR(status.st_mode)) {
+      if (Result<void> way = make_way(*parent, path); !way) return way;
+    }
+    const bool make = !exists || !S_ISDIR(status.st_mode);
+    if (make && mkdirat(parent->number(), path.name(), 0700) != 0)
+      return fail(failed(path.text, "mkdir"));
+    directory.reset(
+        openat(parent->number(), path.name(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (hides) {
+      if (Result<void> marked = mark_opaque(path.text); !marked) return marked;
+    }
+  }
+  if (!directory) return fail(failed(path.text, "open"));
+  if (Result<void> owned = set_owner(directory, "", path.text, entry); !owned) return owned;
+  if (fchmod(directory.number(), mode_for(entry)) != 0) return fail(failed(path.text, "chmod"));
+  if (Result<void> set = set_attributes(directory.number(), path.text, entry); !set) return set;
+  directory_times_.push_back({path.text, modified(entry)});
+  return {};
+}
+
+Result<void> LayerWriter::write_data(int file, const std::string& path, archive* reader,
+                                     std::uint64_t size) {
+  std::uint64_t end = 0;
+  for (;;) {
+    const void* block = nullptr;
+    std::size_t length = 0;
+    la_int64_t offset = 0;
+    const int status = archive_read_data_block(reader, &block, &length, &offset);
+    if (status == ARCHIVE_EOF) break;
+    if (status < ARCHIVE_WARN)
+      return fail(invalid_image(shown_name(path), archive_error_string(reader)));
+    if (length > 0 && stream_.is_padding(block))
+      return fail(invalid_image(shown_name(path), "the archive is truncated"));
+    const char* bytes = static_cast<const char*>(block);
+    if (length > 0) end = static_cast<std::uint64_t>(offset) + length;
+    while (length > 0) {  // sparse files: what lies between blocks stays a hole
+      const ssize_t written = pwrite(file, bytes, length, offset);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return fail(failed(path, "write"));
+      bytes += written;
+      offset += written;
+      length -= static_cast<std::size_t>(written);
+    }
+  }
+  if (end < size && ftruncate(file, static_cast<off_t>(size)) != 0)
+    return fail(failed(path, "truncate"));
+  return {};
+}
+
+Result<void> LayerWriter::make_file(const EntryPath& path, archive* reader, archive_entry* entry) {
+  const Result<BorrowedFd> parent = open_parent(path.parent());
+  if (!parent) return fail(parent.error());
+  const std::int64_t size = archive_entry_size(entry);
+  if (size < 0 || static_cast<std::uint64_t>(size) > limits_.bytes - result_.bytes) {
+    return fail(refused(Rule::limit_bytes, path.text));
+  }
+  result_.bytes += static_cast<std::uint64_t>(size);
+  if (Result<void> way = make_way(*parent, path); !way) return way;
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const UniqueFd file(openat(parent->number(), path.name(), flags, 0600));
+  if (!file) return fail(failed(path.text, "create"));
+  if (Result<void> written =
+          write_data(file.number(), path.text, reader, static_cast<std::uint64_t>(size));
+      !written) {
+    return written;
+  }
+  // In this order: chown clears set-id bits and file capabilities.
+  if (Result<void> owned = set_owner(file, "", path.text, entry); !owned) return owned;
+  if (fchmod(file.number(), mode_for(entry)) != 0) return fail(failed(path.text, "chmod"));
+  if (Result<void> set = set_attributes(file.number(), path.text, entry); !set) return set;
+  const timespec times[2] = {modified(entry), modified(entry)};
+  if (futimens(file.number(), times) != 0) return fail(failed(path.text, "set the time"));
+  return {};
+}
+
+Result<void> LayerWriter::make_link(const EntryPath& path, archive_entry* entry) {
+  const char* raw_target = archive_entry_hardlink(entry);
+  const Result<EntryPath> target =
+      clean(raw_target ? raw_target : "", limits_, Rule::link_target_dotdot);
+  if (!target) return fail(target.error());
+  if (target->text.empty() || target->text == path.text)
+    return fail(refused(Rule::link_target_dotdot, path.text));
+  const std::string above = target->parent();
+  const UniqueFd target_parent =
+      open_beneath(root_, above.empty() ? "." : above.c_str(), O_PATH | O_DIRECTORY,
+                   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (!target_parent) {
+    return fail(
+        refused(errno == ELOOP ? Rule::link_target_symlink : Rule::link_target_missing, path.text));
+  }
+  struct stat status {};
+  if (!look(target_parent, target->name(), status))
+    return fail(refused(Rule::link_target_missing, path.text));
+  if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode) && !S_ISFIFO(status.st_mode)) {
+    return fail(refused(Rule::link_target_kind, path.text));
+  }
+  const Result<BorrowedFd> parent = open_parent(path.parent());
+  if (!parent) return fail(parent.error());
+  if (Result<void> way = make_way(*parent, path); !way) return way;
+  if (linkat(target_parent.number(), target->name(), parent->number(), path.name(), 0) != 0) {
+    if (errno == ENOENT) return fail(refused(Rule::link_target_missing, path.text));
+    return fail(failed(path.text, "link"));
+  }
+  return {};
+}
+
+Result<void> LayerWriter::make_special(const EntryPath& path, archive_entry* entry) {
+  const bool fifo = archive_entry_filetype(entry) == AE_IFIFO;
+  if (!fifo && archive_entry_filetype(entry) != AE_IFLNK) {
+    note("device nodes dropped");
+    return {};
+  }
+  const Result<BorrowedFd> parent = open_parent(path.parent());
+  if (!parent) return fail(parent.error());
+  if (Result<void> way = make_way(*parent, path); !way) return way;
+  if (fifo) {
+    if (mkfifoat(parent->number(), path.name(), 0600) != 0)
+      return fail(failed(path.text, "mkfifo"));
+  } else {
+    const char* target = archive_entry_symlink(entry);
+    if (!target || symlinkat(target, parent->number(), path.name()) != 0)
+      return fail(failed(path.text, "symlink"));
+  }
+  if (Result<void> owned = set_owner(*parent, path.name(), path.text, entry); !owned) return owned;
+  if (fifo && fchmodat(parent->number(), path.name(), mode_for(entry), 0) != 0)
+    return fail(failed(path.text, "chmod"));
+  const timespec times[2] = {modified(entry), modified(entry)};
+  if (utimensat(parent->number(), path.name(), times, AT_SYMLINK_NOFOLLOW) != 0) {
+    return fail(failed(path.text, "set the time"));
+  }
+  return {};
+}
+
+Result<void> LayerWriter::apply(archive* reader, archive_entry* entry) {
+  const char* raw = archive_entry_pathname(entry);
+  const Result<EntryPath> path = clean(raw ? raw : "", limits_, Rule::path_dotdot);
+  if (!path) return fail(path.error());
+  if (++result_.entries > limits_.entries) return fail(refused(Rule::limit_entries, path->text));
+
+  const bool link = archive_entry_hardlink(entry) != nullptr;
+  const bool directory = !link && archive_entry_filetype(entry) == AE_IFDIR;
+  if (path->text.empty() && !directory) return fail(refused(Rule::root_not_directory, raw));
+  if (path->text.starts_with(kAufsMetadata) && path->text != kOpaqueMarker) return {};
+  if (path->text.starts_with(kWhiteout) ? path->base > 0
+                                        : path->parent().find("/.wh.") != std::string::npos) {
+    return fail(refused(Rule::whiteout_name, path->text));
+  }
+  if (std::string_view(path->name()).starts_with(kWhiteout)) return white_out(*path);
+
+  if (link) return make_link(*path, entry);
+  if (directory) return make_directory(*path, entry);
+  if (archive_entry_filetype(entry) == AE_IFREG) return make_file(*path, reader, entry);
+  return make_special(*path, entry);
+}
+
+Result<void> LayerWriter::finish() {
+  for (const DirectoryTime& directory : directory_times_) {
+    const char* name = directory.path.empty() ? "." : directory.path.c_str();
+    const UniqueFd opened = open_beneath(root_, name, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH);
+    if (!opened) {
+      if (errno == ENOENT || errno == ENOTDIR || errno == EXDEV || errno == ELOOP)
+        continue;  // replaced since
+      return fail(failed(directory.path, "open"));
+    }
+    const timespec times[2] = {directory.modified, directory.modified};
+    if (futimens(opened.number(), times) != 0) return fail(failed(directory.path, "set the time"));
+  }
+  return {};
+}
+
+// libarchive converts names to the locale's charset; UTF-8 keeps bytes as they are.
+void use_utf8_names() {
+  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8) uselocale(utf8);
+}
+
+}  // namespace
+
+Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd root, const UnpackLimits& limits,
+                                 Ownership ownership) {
+  Result<std::unique_ptr<ByteSource>> source = ByteSource::open(blob);
+  if (!source) return fail(source.error());
+  Stream stream(std::move(*source));
+  stream.limit = limits.bytes;
+  use_utf8_names();
+
+  const std::unique_ptr<archive, ArchiveFree> reader(archive_read_new());
+  archive_read_support_format_tar(reader.get());
+  archive_read_support_format_empty(reader.get());
+  archive_read_set_read_callback(reader.get(), read_stream);
+  archive_read_set_callback_data(reader.get(), &stream);
+  int status = archive_read_open1(reader.get());
+
+  LayerWriter writer(root, stream, limits, ownership);
+  archive_entry* entry = nullptr;
+  while (status >= ARCHIVE_WARN) {
+    status = archive_read_next_header(reader.get(), &entry);
+    if (status == ARCHIVE_EOF || status < ARCHIVE_WARN) break;
+    if (Result<void> applied = writer.apply(reader.get(), entry); !applied) {
+      // Damaged data is met as libarchive's error in the middle of an entry; its cause says more.
+      return fail(stream.error ? *stream.error : applied.error());
+    }
+  }
+  if (stream.error) return fail(*stream.error);
+  if (status != ARCHIVE_EOF) {
+    const char* text = archive_error_string(reader.get());
+    return fail(
+        invalid_image("", std::string("is not a tar archive: ") + shown_name(text ? text : "")));
+  }
+  if (Result<void> finished = writer.finish(); !finished) return fail(finished.error());
+
+  // The digest covers the padding behind the archive's end, too.
+  for (;;) {
+    const Result<std::string_view> piece = stream.bytes.next();
+    if (!piece) return fail(piece.error());
+    if (stream.bytes.count() > limits.bytes) return fail(refused(Rule::limit_bytes, ""));
+    if (piece->empty()) break;
+  }
+  LayerResult result = writer.take_result();
+  result.diff_id = stream.bytes.digest();
+  return result;
+}
+
+}  // namespace cove

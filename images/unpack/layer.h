@@ -1,0 +1,97 @@
+// One layer's tar stream into one directory, in the form that overlayfs stacks: whiteouts become
+// 0:0 character devices, opaque directories get the overlay's mark.
+//
+// The stream is hostile. Nothing is opened or made but relative to the layer's directory, below a
+// parent that openat2 found beneath it (RESOLVE_BENEATH: a link that leads out, or is absolute, is
+// refused by the kernel). Each refusal is one of the rules below, and carries its name. Ordinary
+// oddities (device nodes, foreign ids) are dropped or changed, and told in one note each.
+//
+// Meant to run in a ConfinedProcess; keeps flat memory but for the directories' times.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cove/result.h"
+#include "runtime/kernel/fd.h"
+
+namespace cove {
+
+// Larger than the largest public images by a factor of two and more.
+struct UnpackLimits {
+  std::uint64_t bytes = std::uint64_t{128}
+                        << 30;  // of the uncompressed stream, and of the files' sizes
+  std::uint64_t entries = 8'000'000;
+  std::size_t path_length = 4095;
+  std::size_t path_depth = 256;
+};
+
+enum class Ownership {
+  archive,  // ids as the archive has them (needs CAP_CHOWN)
+  caller,   // everything belongs to the caller, who can read and write it
+};
+
+enum class Rule {
+  path_empty,
+  path_dotdot,
+  path_length,
+  path_depth,
+  parent_escapes,
+  parent_not_directory,
+  root_not_directory,
+  whiteout_name,
+  link_target_dotdot,
+  link_target_missing,
+  link_target_symlink,
+  link_target_kind,
+  limit_bytes,
+  limit_entries,
+};
+
+struct RuleText {
+  Rule rule;
+  std::string_view name;  // stable; appears in messages and in docs/images.md
+  std::string_view sentence;
+};
+inline constexpr std::array<RuleText, 14> kRules{{
+    {Rule::path_empty, "path-empty", "the entry has no name, or one that cannot be read"},
+    {Rule::path_dotdot, "path-dotdot", "the entry's path holds \"..\""},
+    {Rule::path_length, "path-length", "the entry's path, or a part of it, is too long"},
+    {Rule::path_depth, "path-depth", "the entry lies too deep"},
+    {Rule::parent_escapes, "parent-escapes",
+     "a symbolic link above the entry leads out of the layer"},
+    {Rule::parent_not_directory, "parent-not-directory",
+     "something above the entry is not a directory"},
+    {Rule::root_not_directory, "root-not-directory", "the layer's root would not be a directory"},
+    {Rule::whiteout_name, "whiteout-name", "the whiteout names no entry of its directory"},
+    {Rule::link_target_dotdot, "link-target-dotdot",
+     "the hard link's target is no plain path inside the layer"},
+    {Rule::link_target_missing, "link-target-missing",
+     "the hard link's target is not in this layer"},
+    {Rule::link_target_symlink, "link-target-symlink",
+     "the hard link's target lies behind a symbolic link"},
+    {Rule::link_target_kind, "link-target-kind",
+     "the hard link's target is a directory or a device"},
+    {Rule::limit_bytes, "limit-bytes", "the image is larger than the limit"},
+    {Rule::limit_entries, "limit-entries", "the image has more entries than the limit"},
+}};
+
+struct LayerResult {
+  std::string diff_id;      // of the uncompressed stream
+  std::uint64_t bytes = 0;  // counted against UnpackLimits::bytes
+  std::uint64_t entries = 0;
+  std::vector<std::string>
+      opaque;  // directories that got the mark in user.*; trusted.* is the caller's to set
+  std::map<std::string, std::uint64_t> notes;  // what was dropped or changed -> how often
+};
+
+// Unpacks `blob` (plain, gzip or zstd) into the empty directory `root`. umask must be 0. Errors:
+// image_invalid, resource_exhausted (no space), setup_failed.
+Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd root, const UnpackLimits& limits,
+                                 Ownership ownership);
+
+}  // namespace cove
