@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Runs a GoogleTest program and judges its skips.
+
+usage: run_gtest.py [--vm] [--with FILE]... [--time-limit SECONDS] BINARY [ARGUMENT...]
+
+A skip has to name the host fact that is missing, GTEST_SKIP() << "needs cgroup-v2 memory". Where the
+environment has CI=true, tests/allowed_skips.txt has to list it as well. A run that
+reaches no test fails. With --vm the program runs in the virtual machine of tests/vm/run.sh, to which --with adds files.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPORT_FOLLOWS = "---- report of the tests ----"
+
+
+class Report:
+    def __init__(self, xml_text):
+        self.ran = 0
+        self.skips = []  # (Suite.Test, message)
+        for case in ElementTree.fromstring(xml_text).iter("testcase"):
+            if case.get("status") != "run":
+                continue  # disabled, or filtered out
+            skipped = case.find("skipped")
+            if skipped is None:
+                self.ran += 1
+            else:
+                self.skips.append((f"{case.get('classname')}.{case.get('name')}", skip_message(skipped.get("message", ""))))
+
+
+def skip_message(text):
+    """The text given to GTEST_SKIP(), without the `file:line` that GoogleTest puts before it."""
+    return re.sub(r"\A[^\n]*:\d+\n", "", text).strip().replace("\n", " ") 
+
+
+def read_allowed(text):
+    lines = (line.strip() for line in text.splitlines())
+    return [re.compile(line) for line in lines if line and not line.startswith("#")]
+
+
+def judge(report, tier, allowed):
+    """The complaints about a report. allowed is None where every skip that names its reason is fine."""
+    complaints = []
+    if report.ran == 0 and not report.skips:
+        complaints.append("no test was run")
+    for name, message in report.skips:
+        if not message.startswith("needs "):
+            complaints.append(f'{name}: a skip must say what the host lacks, "needs ...", not "{message}"')
+        elif allowed is not None and not any(each.fullmatch(f"{tier} {name}: {message}") for each in allowed):
+            complaints.append(f"{name}: this skip is not in tests/allowed_skips.txt: {tier} {name}: {message}")
+    return complaints
+
+
+def run_here(binary, arguments, time_limit):
+    """(exit status, XML report)"""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "report.xml"
+        status = subprocess.run([binary, f"--gtest_output=xml:{path}", *arguments], timeout=time_limit, check=False).returncode
+        return status, path.read_text() if path.exists() else ""
+
+
+def run_in_vm(binary, arguments, files, time_limit):
+    script = f'"$@" --gtest_output=xml:/run/report.xml; status=$?; echo "{REPORT_FOLLOWS}"; cat /run/report.xml; exit $status'
+    command = [str(HERE / "vm" / "run.sh"), "--time-limit", str(time_limit)]
+    for file in (binary, *files):
+        command += ["--with", file]
+    command += ["--", "sh", "-c", script, "sh", os.path.abspath(binary), *arguments]
+    report, in_report = [], False
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+        for line in process.stdout:
+            if line.rstrip("\r\n") == REPORT_FOLLOWS:
+                in_report = True
+            elif in_report:
+                report.append(line)
+            else:
+                print(line, end="", flush=True)
+    return process.returncode, "".join(report)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--vm", action="store_true")
+    parser.add_argument("--with", dest="files", action="append", default=[])
+    parser.add_argument("--time-limit", type=int, default=600)
+    parser.add_argument("binary")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+
+    try:
+        if options.vm:
+            status, xml_text = run_in_vm(options.binary, options.arguments, options.files, options.time_limit)
+        else:
+            status, xml_text = run_here(options.binary, options.arguments, options.time_limit)
+    except subprocess.TimeoutExpired:
+        print(f"run_gtest: stopped after {options.time_limit} seconds")
+        return 124
+    if not xml_text.strip():
+        print(f"run_gtest: {options.binary} ended with {status} and left no report")
+        return status or 1
+
+    report = Report(xml_text)
+    in_ci = os.environ.get("CI", "").lower() in ("1", "true")
+    allowed = read_allowed((HERE / "allowed_skips.txt").read_text()) if in_ci else None
+    complaints = judge(report, "vm" if options.vm else "host", allowed)
+    for complaint in complaints:
+        print(f"run_gtest: {complaint}")
+    print(f"run_gtest: {report.ran} ran, {len(report.skips)} skipped, exit status {status}")
+    return status or (1 if complaints else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+// The recorded hosts of tests/fixtures/hosts.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "cove/json.h"
+
+namespace cove {
+
+inline constexpr const char* kRecordedHosts[] = {"hybrid_root",         "debian12_root",
+                                                 "debian12_user",       "user_delegated",
+                                                 "container_read_only", "ubuntu2404_user"};
+
+inline std::string read_test_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+inline HostFacts recorded_host(const std::string& name) {
+  const auto tests = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const Result<HostFacts> host =
+      host_facts_from_json(read_test_file(tests / "fixtures/hosts" / (name + ".json")));
+  EXPECT_TRUE(host) << name << ": " << host.error().message();
+  return host.value_or(HostFacts{});
+}
+
+}  // namespace cove

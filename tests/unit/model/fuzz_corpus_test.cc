@@ -1,0 +1,33 @@
+// Replays what the fuzzers start from and what they have found, as ordinary tests.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/fuzz/targets.h"
+
+namespace cove {
+namespace {
+
+void replay(const char* folder, void (*target)(std::string_view)) {
+  const std::filesystem::path corpus =
+      std::filesystem::path(__FILE__).parent_path() / "../../fuzz/corpus" / folder;
+  ASSERT_TRUE(std::filesystem::is_directory(corpus)) << corpus;
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(corpus)) {
+    SCOPED_TRACE(entry.path().string());
+    std::ifstream file(entry.path(), std::ios::binary);
+    ASSERT_TRUE(file);
+    target(std::string(std::istreambuf_iterator<char>(file), {}));
+    ++files;
+  }
+  EXPECT_GE(files, 5U) << corpus;
+}
+
+TEST(FuzzCorpus, OfSpecJsonKeepsItsPromises) { replay("spec_json", fuzz::spec_json); }
+TEST(FuzzCorpus, OfPlanJsonKeepsItsPromises) { replay("plan_json", fuzz::plan_json); }
+TEST(FuzzCorpus, OfWireKeepsItsPromises) { replay("wire", fuzz::wire); }
+
+}  // namespace
+}  // namespace cove
