@@ -57,8 +57,7 @@ inline int reset_signal(int signal) {
     void (*restorer)();
     std::uint64_t mask;
   } const action{};  // SIG_DFL is null
-  return static_cast<int>(
-      syscall(SYS_rt_sigaction, signal, &action, nullptr, sizeof action.mask));
+  return static_cast<int>(syscall(SYS_rt_sigaction, signal, &action, nullptr, sizeof action.mask));
 }
 
 // Every signal to its default; those that cannot be handled are so already.
