@@ -5,12 +5,14 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <tuple>
 
 #include "cove/host.h"
 #include "runtime/host/host_facts.h"
@@ -87,16 +89,33 @@ bool has_overlay_module(const std::string& release) {
   return false;
 }
 
-HostTexts read_host(const std::string& cgroup_parent) {
+// What may change from one launch to the next.
+HostTexts read_caller() {
   HostTexts texts;
+  texts.uid = geteuid();
+  texts.gid = getegid();
+  texts.capabilities = effective_capabilities();
+  texts.own_groups = read_text("/proc/self/cgroup");
+  texts.cpu_count = allowed_cpus();
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) texts.open_files_hard = files.rlim_max;
+  return texts;
+}
+
+bool same_caller(const HostTexts& one, const HostTexts& other) {
+  const auto parts = [](const HostTexts& texts) {
+    return std::tie(texts.uid, texts.gid, texts.capabilities, texts.own_groups, texts.cpu_count,
+                    texts.open_files_hard);
+  };
+  return parts(one) == parts(other);
+}
+
+HostTexts read_host(HostTexts texts, const std::string& cgroup_parent) {
   utsname name{};
   if (uname(&name) == 0) {
     texts.kernel_release = name.release;
     texts.architecture = name.machine;
   }
-  texts.uid = geteuid();
-  texts.gid = getegid();
-  texts.capabilities = effective_capabilities();
   texts.uid_map = read_text("/proc/self/uid_map");
   texts.gid_map = read_text("/proc/self/gid_map");
   texts.max_user_namespaces = read_text("/proc/sys/user/max_user_namespaces");
@@ -107,14 +126,15 @@ HostTexts read_host(const std::string& cgroup_parent) {
   }
   texts.seccomp_actions = read_text("/proc/sys/kernel/seccomp/actions_avail");
   texts.filesystems = read_text("/proc/filesystems");
-  texts.overlay_module = has_overlay_module(texts.kernel_release);
-  texts.meminfo = read_text("/proc/meminfo");
+  texts.overlay_module = texts.filesystems.find("\toverlay\n") == std::string::npos &&
+                         has_overlay_module(texts.kernel_release);
   texts.mountinfo = read_text("/proc/self/mountinfo");
-  texts.own_groups = read_text("/proc/self/cgroup");
   texts.cgroup_parent = cgroup_parent;
-  texts.cpu_count = allowed_cpus();
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) texts.open_files_hard = files.rlim_max;
+  struct sysinfo memory {};
+  if (sysinfo(&memory) == 0) {
+    texts.memory_total = std::uint64_t{memory.totalram} * memory.mem_unit;
+    texts.swap_total = std::uint64_t{memory.totalswap} * memory.mem_unit;
+  }
   return texts;
 }
 
@@ -127,27 +147,45 @@ bool leaves_hierarchy(const std::string& cgroup_parent) {
 
 }  // namespace
 
+bool caller_is_privileged() {
+  HostTexts texts;
+  texts.uid = geteuid();
+  texts.capabilities = effective_capabilities();
+  texts.uid_map = read_text("/proc/self/uid_map");
+  texts.gid_map = read_text("/proc/self/gid_map");
+  return is_privileged(texts);
+}
+
 Result<HostFacts> gather_host_facts(const std::string& cgroup_parent,
                                     const std::vector<std::string>& env_allowlist) {
-  if (leaves_hierarchy(cgroup_parent)) {
+  return HostFactsCache(cgroup_parent).gather(env_allowlist);
+}
+
+Result<HostFacts> HostFactsCache::gather(const std::vector<std::string>& env_allowlist) {
+  if (leaves_hierarchy(cgroup_parent_)) {
     Error error;
     error.code = ErrorCode::invalid_argument;
     error.step = "cgroup parent";
     error.what = "the parent for cgroups must be a path below the hierarchies, without \"..\"";
     return fail(std::move(error));
   }
-  const HostTexts texts = read_host(cgroup_parent);
-  if (texts.own_groups.empty() && texts.meminfo.empty()) {
-    Error error;
-    error.code = ErrorCode::setup_failed;
-    error.step = "host";
-    error.where = "/proc";
-    error.what = "no procfs can be read there";
-    error.hint = "mount it: mount -t proc proc /proc";
-    return fail(std::move(error));
+  HostTexts caller = read_caller();
+  const std::lock_guard lock(mutex_);
+  if (!facts_ || !same_caller(caller, caller_)) {
+    const HostTexts texts = read_host(caller, cgroup_parent_);
+    if (texts.own_groups.empty() && texts.mountinfo.empty()) {
+      Error error;
+      error.code = ErrorCode::setup_failed;
+      error.step = "host";
+      error.where = "/proc";
+      error.what = "no procfs can be read there";
+      error.hint = "mount it: mount -t proc proc /proc";
+      return fail(std::move(error));
+    }
+    facts_ = judge_host(texts, read_group);
+    caller_ = std::move(caller);
   }
-
-  HostFacts host = judge_host(texts, read_group);
+  HostFacts host = *facts_;
   for (const std::string& variable : env_allowlist) {
     if (const char* value = getenv(variable.c_str())) host.environment[variable] = value;
   }

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cove/facts.h"
 #include "runtime/host/cgroup_facts.h"
@@ -25,12 +28,34 @@ struct HostTexts {
   std::string apparmor_label;             // /proc/self/attr/apparmor/current, else attr/current
   std::string seccomp_actions;            // /proc/sys/kernel/seccomp/actions_avail
   std::string filesystems;                // /proc/filesystems
-  bool overlay_module = false;        // the running kernel has a directory for it in /lib/modules
-  std::string meminfo;                // /proc/meminfo
-  std::string mountinfo, own_groups;  // /proc/self/
-  std::string cgroup_parent;          // as the caller gave it
+  bool overlay_module = false;            // there is one for the running kernel; looked for where
+                                          // `filesystems` has no overlay
+  std::string mountinfo, own_groups;      // /proc/self/
+  std::string cgroup_parent;              // as the caller gave it
+  std::uint64_t memory_total = 0, swap_total = 0;  // bytes
   int cpu_count = 0;
   std::uint64_t open_files_hard = 0;
+};
+
+// Root in name and in fact: able to write id maps of any range, to chown into it, and to mount. Of
+// the texts only uid, capabilities and the id maps count.
+bool is_privileged(const HostTexts& texts);
+// The same of this process, and nothing else read.
+bool caller_is_privileged();
+
+// gather_host_facts for somebody who asks often: as long as the caller is who and where it was
+// (ids, capabilities, cgroups, processors, limit of open files), what was read of the kernel and
+// its mounts the first time stands. Thread-safe.
+class HostFactsCache {
+ public:
+  explicit HostFactsCache(std::string cgroup_parent) : cgroup_parent_(std::move(cgroup_parent)) {}
+  Result<HostFacts> gather(const std::vector<std::string>& env_allowlist);
+
+ private:
+  const std::string cgroup_parent_;
+  std::mutex mutex_;
+  HostTexts caller_;  // of these only what read_caller reads
+  std::optional<HostFacts> facts_;
 };
 
 // All of HostFacts but `environment`.

@@ -1,7 +1,5 @@
 #include <linux/capability.h>
 
-#include <charconv>
-
 #include "runtime/host/host_facts.h"
 #include "runtime/host/id_map.h"
 #include "runtime/host/kernel_version.h"
@@ -18,14 +16,6 @@ std::string_view trimmed(std::string_view text) {
     text.remove_suffix(1);
   }
   return text;
-}
-
-// Root in name and in fact: able to write id maps of any range, to chown into it, and to mount.
-bool is_privileged(const HostTexts& texts) {
-  return texts.uid == 0 && has_capability(texts, CAP_SYS_ADMIN) &&
-         has_capability(texts, CAP_SETUID) && has_capability(texts, CAP_SETGID) &&
-         has_capability(texts, CAP_CHOWN) && maps_slot_ids(texts.uid_map) &&
-         maps_slot_ids(texts.gid_map);
 }
 
 // Why a user namespace cannot be made; empty where it can, as far as can be read.
@@ -45,18 +35,14 @@ std::string why_no_user_namespaces(const HostTexts& texts) {
   return {};
 }
 
-// "MemTotal:       16384 kB"
-Bytes meminfo_value(std::string_view meminfo, std::string_view name) {
-  std::size_t at = meminfo.find(name);
-  if (at == std::string_view::npos) return {};
-  at = meminfo.find_first_not_of(" \t", at + name.size());
-  if (at == std::string_view::npos) return {};
-  std::uint64_t count = 0;
-  std::from_chars(meminfo.data() + at, meminfo.data() + meminfo.size(), count);
-  return kibibytes(count);
-}
-
 }  // namespace
+
+bool is_privileged(const HostTexts& texts) {
+  return texts.uid == 0 && has_capability(texts, CAP_SYS_ADMIN) &&
+         has_capability(texts, CAP_SETUID) && has_capability(texts, CAP_SETGID) &&
+         has_capability(texts, CAP_CHOWN) && maps_slot_ids(texts.uid_map) &&
+         maps_slot_ids(texts.gid_map);
+}
 
 HostFacts judge_host(const HostTexts& texts, const GroupReader& read_group) {
   const KernelVersion kernel = parse_kernel_version(texts.kernel_release);
@@ -75,8 +61,8 @@ HostFacts judge_host(const HostTexts& texts, const GroupReader& read_group) {
   host.overlay = texts.filesystems.find("\toverlay\n") != std::string::npos || texts.overlay_module;
   host.tmpfs_user_xattr = kernel >= kKernelForTmpfsXattr;
   host.cpu_count = texts.cpu_count;
-  host.memory_total = meminfo_value(texts.meminfo, "MemTotal:");
-  host.swap_total = meminfo_value(texts.meminfo, "SwapTotal:");
+  host.memory_total = Bytes{texts.memory_total};
+  host.swap_total = Bytes{texts.swap_total};
   host.open_files_hard = texts.open_files_hard;
   host.cgroup = describe_cgroups({texts.mountinfo, texts.own_groups}, texts.cgroup_parent, kernel,
                                  read_group);
