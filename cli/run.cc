@@ -1,5 +1,6 @@
 // cove run: one sandbox, from its options to its exit status.
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <string>
@@ -57,29 +58,36 @@ void pass_signals_on(Sandbox& sandbox) {
   }
 }
 
-SandboxResult launch_and_wait(Engine& engine, const RunRequest& request) {
-  Streams streams;
-  streams.delivery = request.json ? OutputDelivery::captured : OutputDelivery::passed_on;
-  Result<Sandbox> sandbox = engine.launch(request.spec, streams);
-  if (!sandbox) {
-    SandboxResult refused;
-    refused.error = std::move(sandbox.error());
-    return refused;
-  }
-  pass_signals_on(*sandbox);
-  SandboxResult result = sandbox->wait();
-  g_sandbox = nullptr;
-  return result;
+SandboxResult refusal(Error error) {
+  SandboxResult refused;
+  refused.error = std::move(error);
+  return refused;
 }
 
-SandboxResult run(const RunRequest& request) {
+int tell(const RunRequest& request, const SandboxResult& result) {
+  if (request.json) return print(to_json(result) + "\n") ? exit_status(result) : kExitOurError;
+  for (const std::string& remark : remarks(request.spec, result)) complain(remark);
+  return exit_status(result);
+}
+
+// The answer is given, and the process ends, before engine and sandbox go: what they leave to be
+// taken away is nothing that the caller waits for.
+int launch_and_tell(const RunRequest& request) {
   EngineOptions options = request.engine;
   options.launch_from = LaunchFrom::this_process;
   Result<Engine> engine = Engine::create(std::move(options));
-  if (engine) return launch_and_wait(*engine, request);
-  SandboxResult refused;
-  refused.error = std::move(engine.error());
-  return refused;
+  if (!engine) return tell(request, refusal(std::move(engine.error())));
+  Streams streams;
+  streams.delivery = request.json ? OutputDelivery::captured : OutputDelivery::passed_on;
+  Result<Sandbox> sandbox = engine->launch(request.spec, streams);
+  if (!sandbox) return tell(request, refusal(std::move(sandbox.error())));
+  pass_signals_on(*sandbox);
+  const SandboxResult result = sandbox->wait();
+  g_sandbox = nullptr;
+  const int status = tell(request, result);
+  // Process 1 of a container waits, in Engine's destructor: with it all others end.
+  if (getpid() != 1) _exit(status);
+  return status;
 }
 
 }  // namespace
@@ -96,13 +104,7 @@ int run_command(Words words) {
     return print(kUsage + describe_options(run_option_texts()) + kExamples) ? 0 : kExitOurError;
   }
 
-  const SandboxResult result = run(*request);
-  if (request->json) {
-    if (!print(to_json(result) + "\n")) return kExitOurError;
-  } else {
-    for (const std::string& remark : remarks(request->spec, result)) complain(remark);
-  }
-  return exit_status(result);
+  return launch_and_tell(*request);
 }
 
 }  // namespace cove::cli

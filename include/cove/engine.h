@@ -16,6 +16,7 @@
 //
 // Threads: an Engine may be used by many threads at once; so may a Sandbox. When an Engine is
 // destroyed, or its process ends in any way, its sandboxes end with it, and nothing of them stays.
+// (Behind a result, cgroups and the like are taken away by the launcher within milliseconds.)
 #pragma once
 
 #include <memory>
@@ -34,10 +35,9 @@ namespace cove {
 enum class LaunchFrom {
   // A process of the engine's own, started at Engine::create. The only right choice for a library.
   launcher,
-  // This process, which thereby moves to a mount namespace (and, without root, a user namespace) of
-  // its
-  // own at the first launch, and must have a single thread. For the `cove` command, which
-  // has nothing else to do; sandboxes are then supervised inside Sandbox::wait.
+  // A fork of this process, made at the first launch; it must have a single thread then. For the
+  // `cove` command, which has one thing to do: sandboxes are supervised inside Sandbox::wait, and
+  // what is left of them is taken away behind the end of this process.
   this_process,
 };
 

@@ -15,7 +15,6 @@
 namespace cove {
 namespace {
 
-constexpr std::chrono::milliseconds kRemovalPatience{1000};
 constexpr std::chrono::milliseconds kRemovalPause{1};
 
 Error group_error(std::string what, std::string where) {
@@ -33,17 +32,20 @@ Result<UniqueFd> open_directory(BorrowedFd root, const std::string& path) {
   return fd;
 }
 
-// Makes `path` and opens it; notes it for removal.
-Result<UniqueFd> make_group(BorrowedFd root, const std::string& path,
-                            std::vector<std::string>& directories) {
+// Makes `name` in `parent` and opens it.
+Result<UniqueFd> make_group(BorrowedFd parent, const std::string& name) {
+  constexpr mode_t kMode = 0755;
+  if (mkdirat(parent.number(), name.c_str(), kMode) != 0)
+    return fail(group_error("make the cgroup", name));
+  UniqueFd group(openat(parent.number(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  struct stat status {};
+  if (!group || fstat(group.number(), &status) != 0)
+    return fail(group_error("open the cgroup", name));
   // The caller's umask is not ours to change; a sandbox that may not look into its own group cannot
   // mount it.
-  if (mkdirat(root.number(), below_root(path), 0755) != 0 ||
-      fchmodat(root.number(), below_root(path), 0755, 0) != 0) {
-    return fail(group_error("make the cgroup", path));
-  }
-  directories.insert(directories.begin(), path);
-  return open_directory(root, path);
+  if ((status.st_mode & 07777) != kMode && fchmodat(parent.number(), name.c_str(), kMode, 0) != 0)
+    return fail(group_error("chmod the cgroup", name));
+  return group;
 }
 
 // Controllers for the children of `group`. One write per controller, so that an error names the one
@@ -99,76 +101,77 @@ std::vector<std::string> GroupTree::paths(const CgroupPlan& plan, const std::str
   return all;
 }
 
-Result<GroupTree> GroupTree::create(BorrowedFd root, const CgroupPlan& plan,
-                                    const std::vector<LimitPlan>& limits,
-                                    const std::string& sandbox_id,
-                                    std::optional<std::uint32_t> owner) {
+Result<GroupTree> GroupTree::begin(BorrowedFd root, const CgroupPlan& plan,
+                                   const std::string& sandbox_id) {
   GroupTree tree;
   tree.root_ = root;
-  const std::string name = "/cove-" + sandbox_id;
-  if (auto made = tree.create_v2(plan, limits, name, owner); !made) return fail(made.error());
-  if (auto made = tree.create_v1(plan, limits, name); !made) return fail(made.error());
+  tree.name_ = "cove-" + sandbox_id;
+  const auto parent = plan.parents.find("");
+  if (parent == plan.parents.end()) return tree;
+  auto directory = open_directory(root, parent->second);
+  if (!directory) return fail(directory.error());
+  if (auto done = delegate(*directory, plan.v2_delegate); !done) return fail(done.error());
+  auto top = make_group(*directory, tree.name_);
+  if (!top) return fail(top.error());
+  tree.top_ = std::move(*top);
+  // Without controllers the rule that processes are in leaves does not hold.
+  if (plan.v2_delegate.empty()) return tree;
+  if (auto done = delegate(tree.top_, plan.v2_delegate); !done) return fail(done.error());
+  auto init = make_group(tree.top_, "init");
+  if (!init) return fail(init.error());
+  tree.init_ = std::move(*init);
   return tree;
 }
 
-Result<void> GroupTree::create_v2(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
-                                  const std::string& name, std::optional<std::uint32_t> owner) {
-  const auto parent = plan.parents.find("");
-  if (parent == plan.parents.end()) return {};
-  const std::string top_path = parent->second + name;
-  if (!plan.v2_delegate.empty()) {
-    auto opened = open_directory(root_, parent->second);
-    if (!opened) return fail(opened.error());
-    if (auto done = delegate(*opened, plan.v2_delegate); !done) return done;
+Result<void> GroupTree::complete(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
+                                 std::optional<std::uint32_t> owner) {
+  if (top_) {
+    if (auto done = complete_v2(plan, limits, owner); !done) return done;
   }
-  auto top = make_group(root_, top_path, directories_);
-  if (!top) return fail(top.error());
-  if (auto done = delegate(*top, plan.v2_delegate); !done) return done;
-  auto init = make_group(root_, top_path + "/init", directories_);
-  if (!init) return fail(init.error());
-  auto payload = make_group(root_, top_path + "/payload", directories_);
-  if (!payload) return fail(payload.error());
-  if (auto done = delegate(*payload, plan.v2_delegate); !done) return done;
-  auto main = make_group(root_, top_path + "/payload/main", directories_);
-  if (!main) return fail(main.error());
+  return complete_v1(plan, limits);
+}
 
+Result<void> GroupTree::complete_v2(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
+                                    std::optional<std::uint32_t> owner) {
+  auto payload = make_group(top_, "payload");
+  if (!payload) return fail(payload.error());
+  payload_ = std::move(*payload);
+  if (!plan.v2_delegate.empty()) {
+    if (auto done = delegate(payload_, plan.v2_delegate); !done) return done;
+    auto main = make_group(payload_, "main");
+    if (!main) return fail(main.error());
+    main_ = std::move(*main);
+  }
   for (const LimitPlan& limit : limits) {
     if (limit.mechanism != "cgroup-v2" || limit.file.empty()) continue;
-    for (BorrowedFd group : {payload->borrow(), main->borrow()}) {
+    for (BorrowedFd group : {payload_.borrow(), main_.borrow()}) {
+      if (!group) continue;
       if (auto done = write_limit(group, limit); !done) return done;
-    }
-    if (limit.protection != Protection::memory) continue;
-    for (BorrowedFd group : {payload->borrow(), main->borrow()}) {
+      if (limit.protection != Protection::memory) continue;
       if (auto done = write_group_file(group, "memory.oom.group", "1"); !done) return done;
     }
   }
-  if (owner) {
-    // clone3(CLONE_INTO_CGROUP) by init needs to write to both the target's and the common
-    // ancestor's file.
-    for (BorrowedFd group : {top->borrow(), main->borrow()}) {
-      if (fchownat(group.number(), "cgroup.procs", *owner, *owner, 0) != 0) {
-        return fail(group_error("give cgroup.procs to the sandbox's root", top_path));
-      }
-    }
+  if (!owner) return {};
+  // clone3(CLONE_INTO_CGROUP) by init needs to write to both the target's and the common ancestor's
+  // file.
+  for (BorrowedFd group : {top_.borrow(), main_group()}) {
+    if (fchownat(group.number(), "cgroup.procs", *owner, *owner, 0) != 0)
+      return fail(group_error("give cgroup.procs to the sandbox's root", name_));
   }
-  init_ = std::move(*init);
-  payload_ = std::move(*payload);
-  main_ = std::move(*main);
   return {};
 }
 
-Result<void> GroupTree::create_v1(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
-                                  const std::string& name) {
+Result<void> GroupTree::complete_v1(const CgroupPlan& plan, const std::vector<LimitPlan>& limits) {
   for (const auto& [controller, parent] : plan.parents) {
     if (controller.empty()) continue;
-    auto group = make_group(root_, parent + name, directories_);
+    auto group = make_group(root_, below_root(parent) + ("/" + name_));
     if (!group) return fail(group.error());
     for (const LimitPlan& limit : limits) {
       if (limit.mechanism != "cgroup-v1" || controller_of(limit.file) != controller) continue;
       if (auto done = write_limit(*group, limit); !done) return done;
     }
     UniqueFd tasks(openat(group->number(), "tasks", O_WRONLY | O_CLOEXEC));
-    if (!tasks) return fail(group_error("open tasks", parent + name));
+    if (!tasks) return fail(group_error("open tasks", parent + "/" + name_));
     v1_tasks_.push_back(std::move(tasks));
     v1_.emplace(controller, std::move(*group));
   }
@@ -207,7 +210,7 @@ GroupStatistics GroupTree::statistics() const {
     stats.memory_limit_hits = find_key(memory, "max").value_or(0);
     // Kernels differ in whether a refused fork counts in the group with the limit or in that of the
     // process.
-    for (BorrowedFd group : {payload_.borrow(), main_.borrow()}) {
+    for (BorrowedFd group : {payload_.borrow(), main_group()}) {
       const std::uint64_t hits = find_key(read_group_file(group, "pids.events"), "max").value_or(0);
       stats.pids_limit_hits = std::max(stats.pids_limit_hits, hits);
     }
@@ -229,30 +232,16 @@ GroupStatistics GroupTree::statistics() const {
   return stats;
 }
 
-Result<void> GroupTree::remove() {
-  v1_tasks_.clear();
-  v1_oom_event_.reset();
-  v1_oom_control_.reset();
-  auto removed = remove_groups(root_, directories_);
-  directories_.clear();
-  return removed;
-}
-
-GroupTree::~GroupTree() {
-  // Whoever drops a tree without remove() is on an error path that has its own Error to return;
-  // what cannot be removed now is on record for the collector.
-  if (!directories_.empty()) (void)remove();
-}
-
-Result<void> remove_groups(BorrowedFd root, const std::vector<std::string>& directories) {
-  const auto deadline = std::chrono::steady_clock::now() + kRemovalPatience;
+Result<void> remove_groups(BorrowedFd root, const std::vector<std::string>& directories,
+                           std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   for (const std::string& directory : directories) {
     while (unlinkat(root.number(), below_root(directory), AT_REMOVEDIR) != 0 && errno != ENOENT) {
-      if (errno != EBUSY || std::chrono::steady_clock::now() > deadline) {
-        return fail(group_error("remove the cgroup", directory));
-      }
+      const Error busy = group_error("remove the cgroup", directory);
+      if (busy.sys_errno != EBUSY) return fail(busy);
       const auto group = open_directory(root, directory);
       if (group && !kill_group(*group)) kill_each(*group);
+      if (std::chrono::steady_clock::now() >= deadline) return fail(busy);
       std::this_thread::sleep_for(kRemovalPause);
     }
   }

@@ -8,12 +8,14 @@
 //
 // init is outside of what is limited and frozen, so that limits are exact and init survives to
 // report. On a pure v2 host the limits stand in `main` as well, because programs that size
-// themselves (the JVM, Go, Node.js) look only there.
+// themselves (the JVM, Go, Node.js) look only there. Where v2 has no controller to hand down (a
+// hybrid host), two directories do: init is in cove-<id> itself, and the program in `payload`.
 //
-// A GroupTree owns its directories, and borrows the root for as long as it lives; remove() (or the
-// destructor) removes them once they are empty.
+// A GroupTree makes directories and reads their files. It removes nothing: paths() says what there
+// is to remove, and remove_groups() does it, in whatever process is the last to know of it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -40,23 +42,20 @@ struct GroupStatistics {
 class GroupTree {
  public:
   GroupTree() = default;
-  GroupTree(GroupTree&&) = default;
-  GroupTree& operator=(GroupTree&&) = default;
-  ~GroupTree();
 
-  // Makes the groups and writes the plan's limits. `root` is the host's root directory, from which
-  // all paths are looked up: by the time of removal this process may stand in a mount namespace
-  // without any host path (Ground). `owner` is the host id of the sandbox's root: it may move
-  // processes between these groups (CLONE_INTO_CGROUP by init), and nothing else. nullopt: nobody
-  // but us.
-  static Result<GroupTree> create(BorrowedFd root, const CgroupPlan& plan,
-                                  const std::vector<LimitPlan>& limits,
-                                  const std::string& sandbox_id,
-                                  std::optional<std::uint32_t> owner);
+  // Makes the group that init is born into. `root` is the host's root directory, from which all
+  // paths are looked up; it must stay open until complete().
+  static Result<GroupTree> begin(BorrowedFd root, const CgroupPlan& plan,
+                                 const std::string& sandbox_id);
+  // Makes the program's groups and writes the plan's limits. `owner` is the host id of the
+  // sandbox's root: it may move processes between these groups (CLONE_INTO_CGROUP by init), and
+  // nothing else. nullopt: nobody but us.
+  Result<void> complete(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
+                        std::optional<std::uint32_t> owner);
 
   // For CLONE_INTO_CGROUP; none where v2 cannot be used.
-  BorrowedFd init_group() const { return init_; }
-  BorrowedFd main_group() const { return main_; }
+  BorrowedFd init_group() const { return init_ ? init_ : top_; }
+  BorrowedFd main_group() const { return main_ ? main_ : payload_; }
   // v1 `tasks` files of the program's groups: a process that writes "0" to each moves itself.
   std::vector<BorrowedFd> v1_tasks() const;
   // Readable when a v1 memory limit was met for good; none on v2, where memory.oom.group does the
@@ -67,31 +66,27 @@ class GroupTree {
   bool kill_payload() const;
   GroupStatistics statistics() const;
 
-  // The directories that create() will make, deepest first: what goes on record before any of them
-  // exists.
+  // The directories that may be made, deepest first: what goes on record before any of them exists.
   static std::vector<std::string> paths(const CgroupPlan& plan, const std::string& sandbox_id);
 
-  // Kills what is left and removes the directories. Repeats for up to a second while the kernel is
-  // still letting go of the last processes.
-  Result<void> remove();
-
  private:
-  Result<void> create_v2(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
-                         const std::string& name, std::optional<std::uint32_t> owner);
-  Result<void> create_v1(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
-                         const std::string& name);
+  Result<void> complete_v2(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
+                           std::optional<std::uint32_t> owner);
+  Result<void> complete_v1(const CgroupPlan& plan, const std::vector<LimitPlan>& limits);
   Result<void> watch_v1_oom();
 
   BorrowedFd root_;
-  UniqueFd init_, payload_, main_;
+  std::string name_;  // "cove-<id>"
+  UniqueFd top_, init_, payload_, main_;
   std::map<std::string, UniqueFd> v1_;  // controller -> group
   std::vector<UniqueFd> v1_tasks_;
   UniqueFd v1_oom_event_, v1_oom_control_;
-  std::vector<std::string> directories_;
 };
 
-// Kills and removes groups recorded by a process that is gone; those that do not exist are skipped.
-// Deepest first. Errors: those that cannot be emptied within a second.
-Result<void> remove_groups(BorrowedFd root, const std::vector<std::string>& directories);
+// Removes groups, deepest first, and kills what is in them; those that do not exist are skipped. A
+// killed process leaves its group a moment later: meanwhile it is tried again, until `patience`
+// is over. Errors: EBUSY, and whatever else the kernel says.
+Result<void> remove_groups(BorrowedFd root, const std::vector<std::string>& directories,
+                           std::chrono::milliseconds patience = std::chrono::seconds(1));
 
 }  // namespace cove

@@ -7,13 +7,12 @@
 #include <atomic>
 #include <mutex>
 
-#include "cove/host.h"
 #include "cove/image.h"
 #include "runtime/cgroup/group_tree.h"
 #include "runtime/engine/load_image.h"
 #include "runtime/engine/prepare.h"
 #include "runtime/engine/sources.h"
-#include "runtime/launch/ground.h"
+#include "runtime/host/host_facts.h"
 #include "runtime/launch/launch.h"
 #include "runtime/launch/launcher.h"
 #include "runtime/state/state_directory.h"
@@ -25,6 +24,8 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{2000};  // for sandboxes to go when their engine does
 constexpr std::uint64_t kBetweenCollections = 5'000'000'000;  // nanoseconds
 
+Privilege privilege() { return caller_is_privileged() ? Privilege::root : Privilege::user; }
+
 }  // namespace
 
 class Sandbox::Impl {
@@ -32,7 +33,11 @@ class Sandbox::Impl {
   Impl(std::shared_ptr<Supervisor> supervisor, std::shared_ptr<Ticket> ticket)
       : supervisor_(std::move(supervisor)), ticket_(std::move(ticket)) {}
   ~Impl() {
-    if (!waited_) supervisor_->end(ticket_->id, Cause::cancelled);
+    if (waited_) {
+      supervisor_->let_go(*ticket_);
+    } else {
+      supervisor_->end(ticket_->id, Cause::cancelled);
+    }
   }
 
   const std::string& id() const { return ticket_->id; }
@@ -53,19 +58,26 @@ class Sandbox::Impl {
 
 class Engine::Impl {
  public:
-  Impl(EngineOptions options, StateDirectory state, std::optional<LauncherClient> launcher,
-       std::shared_ptr<Supervisor> supervisor, UniqueFd root, UniqueFd null)
+  Impl(EngineOptions options, std::optional<StateDirectory> state,
+       std::optional<LauncherClient> launcher, std::shared_ptr<Supervisor> supervisor,
+       UniqueFd root, UniqueFd null)
       : options_(std::move(options)),
+        host_(options_.cgroup_parent),
         state_(std::move(state)),
         launcher_(std::move(launcher)),
         supervisor_(std::move(supervisor)),
         root_(std::move(root)),
         null_(std::move(null)) {}
-  ~Impl() { supervisor_->end_all(kPatience); }
+  ~Impl() {
+    supervisor_->end_all(kPatience);
+    // Process 1 of a container takes everything with it, so what is left has to go before.
+    const bool wait = options_.launch_from == LaunchFrom::launcher || getpid() == 1;
+    if (launcher_ && wait) launcher_->leave(kPatience);
+  }
 
   Result<Facts> gather(const SandboxSpec& spec, OpenedSources& sources) {
     Facts facts;
-    auto host = gather_host_facts(options_.cgroup_parent, spec.env_allowlist);
+    auto host = host_.gather(spec.env_allowlist);
     if (!host) return fail(host.error());
     facts.host = std::move(*host);
     auto image = find_root(spec);
@@ -88,6 +100,7 @@ class Engine::Impl {
     std::vector<Milestone> milestones;
     const auto mark = [&](const char* name) { milestones.push_back({name, monotonic_now()}); };
 
+    if (auto done = have_launcher_and_state(); !done) return fail(done.error());
     OpenedSources sources;
     auto facts = gather(spec, sources);
     if (!facts) return fail(facts.error());
@@ -95,12 +108,12 @@ class Engine::Impl {
     auto plan = make_plan(spec, facts->host, facts->image, facts->sources, streams.delivery);
     if (!plan) return fail(plan.error());
     mark("plan");
-    auto prepared = prepare(*plan, streams, state_, root_, null_);
+    auto prepared = prepare(*plan, *state_, root_);
     if (!prepared) return fail(prepared.error());
+    auto launched = clone_sandbox(*facts, *plan, streams, sources, *prepared);
+    if (!launched) return fail(launched.error());
     milestones.insert(milestones.end(), prepared->milestones.begin(), prepared->milestones.end());
-    auto launched = clone_sandbox(*facts, *plan, sources, *prepared);
-    if (!launched) return abandon(*prepared, launched.error());
-    milestones.insert(milestones.end(), launched->milestones.begin(), launched->milestones.end());
+    mark("await launcher");
 
     std::vector<BorrowedFd> fds;
     const std::string order = exec_order(*plan, *prepared, fds);
@@ -113,7 +126,8 @@ class Engine::Impl {
   }
 
   Result<int> collect() {
-    return state_.collect(
+    if (auto done = open_state(); !done) return fail(done.error());
+    return state_->collect(
         [this](const SandboxRecord& record) { return remove_groups(root_, record.groups); });
   }
 
@@ -130,13 +144,23 @@ class Engine::Impl {
     return find_image(store, *spec.image);
   }
 
-  // Takes back what was prepared for a sandbox that never was.
-  tl::unexpected<Error> abandon(Prepared& prepared, Error error) {
-    if (prepared.groups.remove()) {
-      if (prepared.slot) state_.clear_slot(*prepared.slot);
-      state_.remove_record(prepared.id);
-    }
-    return fail(std::move(error));
+  // LaunchFrom::this_process. The launcher comes first: it gets ready meanwhile, and the fewer
+  // pages of ours are in use, the sooner it is forked.
+  Result<void> have_launcher_and_state() {
+    if (launcher_) return {};
+    auto forked = LauncherClient::fork_here();
+    if (!forked) return fail(forked.error());
+    launcher_.emplace(std::move(*forked));
+    launcher_->prepare(privilege());
+    return open_state();
+  }
+
+  Result<void> open_state() {
+    if (state_) return {};
+    auto opened = StateDirectory::open(options_.state_directory);
+    if (!opened) return fail(opened.error());
+    state_.emplace(std::move(*opened));
+    return {};
   }
 
   // Beside a running sandbox, when nobody waits for us. What cannot be collected stays on record.
@@ -147,103 +171,83 @@ class Engine::Impl {
     if (last_collection_.compare_exchange_strong(last, now)) (void)collect();
   }
 
-  Result<Launched> clone_sandbox(const Facts& facts, const Plan& plan, const OpenedSources& sources,
-                                 const Prepared& prepared) {
-    const DeviceNodes device_nodes = facts.host.can_mknod ? DeviceNodes::make : DeviceNodes::bind;
+  // Has the launcher clone it, and meanwhile makes what its program needs. Nothing is left of it
+  // after an error.
+  Result<Launched> clone_sandbox(const Facts& facts, const Plan& plan, const Streams& streams,
+                                 const OpenedSources& sources, Prepared& prepared) {
+    auto pending = ask_launcher(facts, plan, sources, prepared);
+    auto completed = complete(plan, streams, null_, prepared);
+    auto launched = pending ? pending->finish() : Result<Launched>(fail(pending.error()));
+    if (launched && completed) return launched;
+    // A sandbox that exists is the launcher's to take away, now that we let go of it.
+    if (!launched) (void)take_away(prepared.belongings, kPatience);
+    return fail(launched ? completed.error() : launched.error());
+  }
+
+  Result<PendingLaunch> ask_launcher(const Facts& facts, const Plan& plan,
+                                     const OpenedSources& sources, const Prepared& prepared) {
     LaunchInputs inputs{plan,
                         {},
-                        prepared.first_id(),
+                        prepared.belongings,
                         prepared.groups.init_group(),
-                        {prepared.record},
                         prepared.filters,
-                        device_nodes};
-    if (prepared.slot) inputs.hold.push_back(prepared.slot->lock);
-
-    // With privilege, mounts are copied out of this process's namespace; the ground below has none
-    // of them.
-    const Privilege privilege = prepared.slot ? Privilege::root : Privilege::user;
-    if (privilege == Privilege::root) {
+                        facts.host.can_mknod ? DeviceNodes::make : DeviceNodes::bind};
+    // With privilege, mounts are copied out of this process's namespace; the launcher's ground has
+    // none of them.
+    if (prepared.belongings.first_id()) {
       auto acquired =
           acquire_mounts(plan, sources.facts, sources.fds, root_, FindBinds::by_descriptor);
       if (!acquired) return fail(acquired.error());
       inputs.mounts = std::move(*acquired);
     }
-    if (launcher_) return launcher_->launch(std::move(inputs), sources.facts);
-
-    if (ground_) clear_stage();
-    if (!ground_) {
-      auto entered = Ground::enter(privilege);
-      if (!entered) return fail(entered.error());
-      ground_ = std::move(*entered);
-    }
-    if (privilege == Privilege::user) {
-      auto acquired = acquire_mounts(plan, sources.facts, sources.fds, ground_->host_root(),
-                                     FindBinds::by_path);
-      if (!acquired) return fail(acquired.error());
-      inputs.mounts = std::move(*acquired);
-    }
-    return launch_sandbox(*ground_, std::move(inputs));
+    return launcher_->launch(inputs, sources.facts);
   }
 
-  std::unique_ptr<Supervision> supervise(Plan plan, Prepared prepared, Launched launched,
-                                         std::uint64_t began, std::vector<Milestone> milestones) {
-    // Shared by the two callbacks, which the supervision calls one after the other.
-    auto slot = std::make_shared<std::optional<Slot>>(std::move(prepared.slot));
-    auto record = std::make_shared<UniqueFd>(std::move(prepared.record));
-    // The launcher reaps what it cloned.
-    std::function<void()> reap;
-    if (!launcher_)
-      reap = [pidfd = std::make_shared<UniqueFd>(
-                  fcntl(launched.pidfd.number(), F_DUPFD_CLOEXEC, 3))] { reap_init(*pidfd); };
-    SupervisionInputs inputs{prepared.id,
-                             std::move(plan),
-                             std::move(launched.pidfd),
-                             std::move(launched.control),
-                             std::move(launched.scratch),
-                             std::move(prepared.groups),
-                             std::move(prepared.pipes.input),
-                             std::move(*prepared.pipes.output),
-                             std::move(*prepared.pipes.errors),
-                             began,
-                             std::move(milestones),
-                             std::move(reap),
-                             [this, slot, record, id = prepared.id] {
-                               if (*slot) state_.clear_slot(**slot);
-                               state_.remove_record(id);
-                             }};
-    return std::make_unique<Supervision>(std::move(inputs));
+  static std::unique_ptr<Supervision> supervise(Plan plan, Prepared prepared, Launched launched,
+                                                std::uint64_t began,
+                                                std::vector<Milestone> milestones) {
+    return std::make_unique<Supervision>(SupervisionInputs{
+        std::move(prepared.belongings.id), std::move(plan), std::move(launched.pidfd),
+        std::move(launched.control), std::move(launched.scratch), std::move(prepared.lease),
+        std::move(prepared.groups), std::move(prepared.pipes.input),
+        std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), began,
+        std::move(milestones), std::move(launched.milestones)});
   }
 
   const EngineOptions options_;
-  StateDirectory state_;
-  std::optional<LauncherClient> launcher_;  // none: LaunchFrom::this_process
+  HostFactsCache host_;
+  // LaunchFrom::this_process: both from the first launch on.
+  std::optional<StateDirectory> state_;
+  std::optional<LauncherClient> launcher_;
   std::shared_ptr<Supervisor> supervisor_;
-  UniqueFd root_;  // the host's "/", for when this process has left it
+  UniqueFd root_;  // the host's "/"
   UniqueFd null_;
-  std::optional<Ground> ground_;  // this_process, from the first launch on
   std::atomic<std::uint64_t> last_collection_{0};
 };
 
 Result<Engine> Engine::create(EngineOptions options) {
-  auto state = StateDirectory::open(options.state_directory);
-  if (!state) return fail(state.error());
   UniqueFd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!root || !null)
     return fail(errno_error(ErrorCode::setup_failed, "engine", "open / and /dev/null"));
   const bool from_launcher = options.launch_from == LaunchFrom::launcher;
+  std::optional<StateDirectory> state;
   std::optional<LauncherClient> launcher;
   if (from_launcher) {
+    auto opened = StateDirectory::open(options.state_directory);
+    if (!opened) return fail(opened.error());
+    state.emplace(std::move(*opened));
     auto executable = find_executable("cove-launcher");
     if (!executable) return fail(executable.error());
     auto started = LauncherClient::start(*executable);
     if (!started) return fail(started.error());
     launcher.emplace(std::move(*started));
+    launcher->prepare(privilege());
   }
   auto supervisor =
       Supervisor::create(from_launcher ? Supervisor::Mode::thread : Supervisor::Mode::inline_loop);
   if (!supervisor) return fail(supervisor.error());
-  return Engine(std::make_unique<Impl>(std::move(options), std::move(*state), std::move(launcher),
+  return Engine(std::make_unique<Impl>(std::move(options), std::move(state), std::move(launcher),
                                        std::move(*supervisor), std::move(root), std::move(null)));
 }
 

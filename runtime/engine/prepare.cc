@@ -81,7 +81,7 @@ Result<void> prepare_output(const StreamPlan& plan, const Streams& streams, int 
 
 Result<void> prepare_pipes(const Plan& plan, const Streams& streams, BorrowedFd null,
                            Prepared& prepared) {
-  const auto owner = prepared.first_id();
+  const auto owner = prepared.belongings.first_id();
   ProgramPipes& pipes = prepared.pipes;
   if (auto done = prepare_input(plan, streams, owner, null, pipes); !done) return done;
   if (auto done = prepare_output(plan.stdout_stream, streams, streams.stdout_fd, owner, null,
@@ -93,26 +93,31 @@ Result<void> prepare_pipes(const Plan& plan, const Streams& streams, BorrowedFd 
 }
 
 // Before anything exists that a killed process could leave: slot, then record, then groups.
-Result<void> prepare_groups(const Plan& plan, StateDirectory& state, BorrowedFd root,
-                            Prepared& prepared) {
-  if (plan.identity.mapping == IdMapping::range) {
-    auto slot = state.take_slot(prepared.id);
-    if (!slot) return fail(slot.error());
-    prepared.slot = std::move(*slot);
+Result<void> prepare_belongings(const Plan& plan, StateDirectory& state, BorrowedFd root,
+                                Prepared& prepared) {
+  Belongings& belongings = prepared.belongings;
+  belongings.id = make_sandbox_id();
+  for (auto [copy, fd] :
+       {std::pair{&belongings.root, root}, {&belongings.records, state.records()}}) {
+    auto duplicated = duplicate(fd.number(), "a directory");
+    if (!duplicated) return fail(duplicated.error());
+    *copy = std::move(*duplicated);
   }
-  SandboxRecord record;
-  record.groups = GroupTree::paths(plan.cgroup, prepared.id);
-  if (prepared.slot) record.slot = prepared.slot->number;
-  auto written = state.write_record(prepared.id, record);
-  if (!written) return fail(written.error());
-  prepared.record = std::move(*written);
+  auto lease = make_socket_pair();
+  if (!lease) return fail(lease.error());
+  prepared.lease = std::move(lease->first);
+  belongings.lease = std::move(lease->second);
 
-  auto groups = GroupTree::create(root, plan.cgroup, plan.limits, prepared.id, prepared.first_id());
-  if (!groups) {
-    state.remove_record(prepared.id);
-    return fail(groups.error());
+  if (plan.identity.mapping == IdMapping::range) {
+    auto slot = state.take_slot(belongings.id);
+    if (!slot) return fail(slot.error());
+    belongings.record.slot = slot->number;
+    belongings.slots = std::move(slot->lock);
   }
-  prepared.groups = std::move(*groups);
+  belongings.record.groups = GroupTree::paths(plan.cgroup, belongings.id);
+  auto written = state.write_record(belongings.id, belongings.record);
+  if (!written) return fail(written.error());
+  belongings.record_file = std::move(*written);
   return {};
 }
 
@@ -127,20 +132,27 @@ Result<void> prepare_filters(const Plan& plan, StateDirectory& state, Prepared& 
 
 }  // namespace
 
-Result<Prepared> prepare(const Plan& plan, const Streams& streams, StateDirectory& state,
-                         BorrowedFd root, BorrowedFd null) {
+Result<Prepared> prepare(const Plan& plan, StateDirectory& state, BorrowedFd root) {
   Prepared prepared;
-  prepared.id = make_sandbox_id();
   if (auto done = prepare_filters(plan, state, prepared); !done) return fail(done.error());
   prepared.milestones.push_back({"filters", monotonic_now()});
-  if (auto done = prepare_groups(plan, state, root, prepared); !done) return fail(done.error());
-  prepared.milestones.push_back({"groups", monotonic_now()});
-  if (auto done = prepare_pipes(plan, streams, null, prepared); !done) {
-    (void)prepared.groups.remove();
-    state.remove_record(prepared.id);
-    return fail(done.error());
+  if (auto done = prepare_belongings(plan, state, root, prepared); !done) return fail(done.error());
+  auto groups = GroupTree::begin(root, plan.cgroup, prepared.belongings.id);
+  if (!groups) {
+    (void)take_away(prepared.belongings, std::chrono::milliseconds(0));
+    return fail(groups.error());
   }
+  prepared.groups = std::move(*groups);
+  prepared.milestones.push_back({"record", monotonic_now()});
   return prepared;
+}
+
+Result<void> complete(const Plan& plan, const Streams& streams, BorrowedFd null,
+                      Prepared& prepared) {
+  auto done = prepared.groups.complete(plan.cgroup, plan.limits, prepared.belongings.first_id());
+  if (!done) return done;
+  prepared.milestones.push_back({"groups", monotonic_now()});
+  return prepare_pipes(plan, streams, null, prepared);
 }
 
 std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<BorrowedFd>& fds) {

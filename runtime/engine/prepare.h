@@ -1,6 +1,5 @@
 // From a plan to everything that a launch needs of the host: id range, record, cgroups, pipes,
-// filters, mounts. All of it is owned by one value, so that an error on the way gives everything
-// back.
+// filters, mounts.
 #pragma once
 
 #include <linux/filter.h>
@@ -13,6 +12,7 @@
 #include "runtime/cgroup/group_tree.h"
 #include "runtime/engine/sources.h"
 #include "runtime/init/protocol.h"
+#include "runtime/launch/belongings.h"
 #include "runtime/state/state_directory.h"
 #include "runtime/supervise/copier.h"
 
@@ -25,22 +25,21 @@ struct ProgramPipes {
 };
 
 struct Prepared {
-  std::string id;
-  std::optional<Slot> slot;  // none: IdMapping::single
-  UniqueFd record;
+  Belongings belongings;
+  UniqueFd lease;  // our end; dropped when the groups are of no more use
   GroupTree groups;
   std::vector<std::vector<sock_filter>> filters;
   ProgramPipes pipes;
   std::vector<Milestone> milestones;
-
-  std::optional<std::uint32_t> first_id() const {
-    return slot ? std::optional(slot->first_id()) : std::nullopt;
-  }
 };
 
-// `root`: the host's root directory. `null`: /dev/null.
-Result<Prepared> prepare(const Plan& plan, const Streams& streams, StateDirectory& state,
-                         BorrowedFd root, BorrowedFd null);
+// In two parts. First what the launcher needs: filters, record, id range, init's group. `root`: the
+// host's root directory.
+Result<Prepared> prepare(const Plan& plan, StateDirectory& state, BorrowedFd root);
+// Then, while the launcher is at work, what the program needs: its groups and its pipes. `null`:
+// /dev/null. After an error, what belongs to the sandbox is still to be taken away.
+Result<void> complete(const Plan& plan, const Streams& streams, BorrowedFd null,
+                      Prepared& prepared);
 
 // The order that starts the plan's program, with its descriptors.
 std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<BorrowedFd>& fds);

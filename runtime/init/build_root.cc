@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string_view>
 
 #include "runtime/init/protocol.h"
 #include "runtime/kernel/syscalls.h"
@@ -14,6 +15,7 @@ namespace cove {
 namespace {
 
 constexpr const char* kNewRoot = "/newroot";
+constexpr const char* kOwnProc = "/own-proc";
 constexpr std::uint64_t kKernelAttributes =
     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 constexpr std::uint32_t kNone = ~std::uint32_t{0};
@@ -29,10 +31,22 @@ Result<TargetKind> kind_of(BorrowedFd mount) {
   return S_ISDIR(status.st_mode) ? TargetKind::directory : TargetKind::file;
 }
 
-// Puts a copy of `source`, or of the place itself, on a place that exists already.
-Result<void> cover(BorrowedFd root, const MountPlan& mount) {
-  const auto opened =
-      open_in_root(root, mount.target, TargetKind::file, Missing::fail, Links::refuse);
+// A name for errors.
+std::string step_of(const Plan& plan, const MountPlan& mount) {
+  return "mount " + std::to_string(&mount - plan.mounts.data()) + " on " + mount.target;
+}
+
+constexpr std::string_view kProcPath = "/proc";
+
+bool covers_proc(const MountPlan& mount) {
+  return (mount.kind == MountKind::mask || mount.kind == MountKind::read_only) &&
+         mount.target.starts_with(std::string(kProcPath) + "/");
+}
+
+// Puts an empty file or directory, or a read-only copy of the place itself, on a place that exists
+// already.
+Result<void> cover(BorrowedFd root, const std::string& target, const MountPlan& mount) {
+  const auto opened = open_in_root(root, target, TargetKind::file, Missing::fail, Links::refuse);
   if (!opened) {
     if (opened.error().sys_errno == ENOENT && mount.optional) return {};
     return fail(opened.error());
@@ -74,9 +88,10 @@ class RootAssembly {
       if (auto done = attach(directory.mount, directory.target, Links::refuse); !done) return done;
     }
     for (std::size_t i = 0; i < plan_.mounts.size(); ++i) {
+      if (covers_proc(plan_.mounts[i])) continue;
       auto done = attach_planned(plan_.mounts[i], prepared.mounts[i], proc);
       if (!done) {
-        done.error().step = "mount " + std::to_string(i) + " on " + plan_.mounts[i].target;
+        done.error().step = step_of(plan_, plan_.mounts[i]);
         return done;
       }
     }
@@ -94,7 +109,7 @@ class RootAssembly {
       }
       case MountKind::mask:
       case MountKind::read_only:
-        return cover(root_, mount);
+        return cover(root_, mount.target, mount);
       case MountKind::cgroup: {
         // Mounted by the program's process once it is in its group; here only the place is made.
         const auto place =
@@ -220,6 +235,20 @@ Result<UniqueFd> make_proc() {
         "unmask it (docker run --security-opt systempaths=unconfined)";
   }
   return proc;
+}
+
+Result<void> cover_proc(const Plan& plan, BorrowedFd proc) {
+  // Only what is attached can be mounted on (before 6.15); build_root moves it, covers and all.
+  if (auto done = attach_mount(proc, BorrowedFd(AT_FDCWD), kOwnProc); !done) return done;
+  for (const MountPlan& mount : plan.mounts) {
+    if (!covers_proc(mount)) continue;
+    auto done = cover(proc, mount.target.substr(kProcPath.size()), mount);
+    if (!done) {
+      done.error().step = step_of(plan, mount);
+      return done;
+    }
+  }
+  return {};
 }
 
 Result<void> build_root(const Plan& plan, PreparedRoot prepared, UniqueFd proc) {

@@ -16,8 +16,12 @@ std::string encode_mounts(const PreparedRoot& prepared, std::vector<BorrowedFd>&
 Result<PreparedRoot> decode_mounts(const Plan& plan, MessageReader& reader,
                                    std::vector<UniqueFd> fds);
 
-// A procfs of this pid namespace, detached.
+// A procfs of this pid namespace, not yet masked.
 Result<UniqueFd> make_proc();
+
+// Puts the plan's masks and read-only covers on it. They need nothing of the launcher's mounts, so
+// init does this while it waits for them.
+Result<void> cover_proc(const Plan& plan, BorrowedFd proc);
 
 // Attaches everything in the plan's order below /newroot, makes it the root, and leaves the
 // launcher's ground. On return

@@ -4,7 +4,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/auxv.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +21,7 @@
 #include "runtime/init/network.h"
 #include "runtime/init/payload.h"
 #include "runtime/init/protocol.h"
+#include "runtime/kernel/command_line.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
 
@@ -95,8 +95,7 @@ class Init {
   }
 
   Result<void> forget_caller() {
-    overwrite_command_line();
-    prctl(PR_SET_NAME, kName);
+    kernel::forget_command_line(kName);
     kernel::reset_signals();
     sigset_t child;
     sigemptyset(&child);
@@ -110,17 +109,6 @@ class Init {
     if (syscall(SYS_keyctl, kKeyctlJoinSession, nullptr) < 0 && errno != ENOSYS)
       return fail(init_error("init", "new session keyring"));
     return {};
-  }
-
-  // The kernel lays argv's strings, the environment's and the executable's name out in this order.
-  // /proc/1/cmdline and /proc/1/environ show that memory; the former to everybody.
-  static void overwrite_command_line() {
-    char* const first = program_invocation_name;
-    char* const last = reinterpret_cast<char*>(getauxval(AT_EXECFN));
-    constexpr std::ptrdiff_t kLargest = std::ptrdiff_t{8} << 20;  // the kernel's own limit is 6 MiB
-    if (last <= first || last - first > kLargest) return;
-    std::memset(first, 0, static_cast<std::size_t>(last - first));
-    std::strncpy(first, kName, static_cast<std::size_t>(last - first) - 1);
   }
 
   Result<void> await_maps() {
@@ -176,6 +164,7 @@ class Init {
       if (!file || write(file.number(), "0", 1) != 1)
         return fail(init_error("nested user namespaces", "write 0 to user.max_user_namespaces"));
     }
+    if (auto done = cover_proc(inputs_.plan, *proc); !done) return done;
     proc_ = std::move(*proc);
     mark("proc");
     return {};
@@ -255,19 +244,22 @@ class Init {
       args.flags |= CLONE_INTO_CGROUP;
       args.cgroup = static_cast<std::uint64_t>(fds[3].number());
     }
-    const pid_t pid = kernel::clone3(args);
-    if (pid < 0)
-      report_and_exit(
-          init_error("exec", order.has_group ? "clone into the sandbox's cgroup" : "clone"));
-    if (pid == 0) {
-      PayloadFds streams{fds[0], fds[1], fds[2], {}};
-      for (std::size_t i = 3u + order.has_group; i < fds.size(); ++i)
-        streams.v1_tasks.push_back(fds[i]);
+    PayloadFds streams{fds[0], fds[1], fds[2], {}};
+    for (std::size_t i = 3u + order.has_group; i < fds.size(); ++i)
+      streams.v1_tasks.push_back(fds[i]);
+    auto become = [&] {
       const Error error = become_payload(order, streams, inputs_.filters);
       const std::string text = encode(to_report(error));
       (void)!write(writing.number(), text.data(), text.size());
       _exit(127);
-    }
+    };
+    const pid_t pid = kernel::clone3_and_call(args, exec_stack_, become);
+    if (pid < 0)
+      report_and_exit(
+          init_error("exec", order.has_group ? "clone into the sandbox's cgroup" : "clone"));
+    // The payload has shared our memory until here, and its change of user may have made that
+    // dumpable (fs.suid_dumpable).
+    prctl(PR_SET_DUMPABLE, 0);
     writing.reset();
     fds.clear();
     await_exec(pid, reading);
@@ -354,6 +346,7 @@ class Init {
   UniqueFd children_;
   UniqueFd proc_;
   pid_t program_ = -1;
+  kernel::Stack exec_stack_;
   std::vector<Milestone> milestones_;
 };
 

@@ -4,12 +4,14 @@
 
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 
@@ -23,6 +25,63 @@ namespace cove::kernel {
 // the child does more than exec: no pthread_atfork handler runs and locks stay as they were.
 inline pid_t clone3(const clone_args& args) {
   return static_cast<pid_t>(syscall(SYS_clone3, &args, sizeof args));
+}
+
+// Room for a child that runs in its parent's memory.
+class Stack {
+ public:
+  Stack()
+      : bottom_(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0)) {}
+  Stack(const Stack&) = delete;
+  ~Stack() {
+    if (*this) munmap(bottom_, kBytes);
+  }
+  explicit operator bool() const { return bottom_ != MAP_FAILED; }
+  std::uint64_t bottom() const { return reinterpret_cast<std::uint64_t>(bottom_); }
+  static constexpr std::uint64_t kBytes = 256 * 1024;
+
+ private:
+  void* bottom_;
+};
+
+// Clones a child that calls `function`, which must exec or _exit. Where it can be, without a copy
+// of the memory, as vfork(2) and posix_spawn(3) do: the child runs on `stack` in ours, and we stand
+// still meanwhile. What it changes there stays changed.
+template <typename Function>
+pid_t clone3_and_call(clone_args args, const Stack& stack, Function& function) {
+  const auto call = [](void* argument) { (*static_cast<Function*>(argument))(); };
+  void (*const entry)(void*) = call;
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+  if (stack) {
+    args.flags |= CLONE_VM | CLONE_VFORK;
+    args.stack = stack.bottom();
+    args.stack_size = Stack::kBytes;
+    // The child comes back from the system call on an empty stack, so it must not return: it calls
+    // `entry` from here, and never comes back.
+    register void (*child_entry)(void*) asm("r12") = entry;
+    register void* child_argument asm("r13") = &function;
+    long result = SYS_clone3;
+    asm volatile(
+        "syscall\n\t"
+        "test %%rax, %%rax\n\t"
+        "jnz 1f\n\t"
+        "xor %%ebp, %%ebp\n\t"
+        "mov %%r13, %%rdi\n\t"
+        "call *%%r12\n\t"
+        "hlt\n"
+        "1:"
+        : "+a"(result)
+        : "D"(&args), "S"(sizeof args), "r"(child_entry), "r"(child_argument)
+        : "rcx", "r11", "memory", "cc");
+    if (result >= 0) return static_cast<pid_t>(result);
+    errno = static_cast<int>(-result);
+    return -1;
+  }
+#endif
+  const pid_t pid = clone3(args);
+  if (pid == 0) entry(&function);
+  return pid;
 }
 
 // openat2(2). `resolve`: RESOLVE_IN_ROOT and friends.

@@ -59,7 +59,8 @@ Result<UniqueFd> attach_somewhere(BorrowedFd mount) {
 // What the ground consists of; see the header. Read-only afterwards, so that masks, copies of this
 // mount, are too.
 Result<void> furnish(BorrowedFd root) {
-  for (const char* name : {"proc", "newroot", "stage", "host", "mask", "mask/directory"}) {
+  for (const char* name :
+       {"proc", "own-proc", "newroot", "stage", "host", "mask", "mask/directory"}) {
     if (mkdirat(root.number(), name, 0555) != 0)
       return fail(ground_error(std::string("mkdir ") + name));
   }
@@ -72,7 +73,7 @@ Result<void> furnish(BorrowedFd root) {
 
 Result<Ground> Ground::enter(Privilege privilege) {
   Ground ground;
-  umask(0);  // the modes below are meant
+  umask(0);  // every mode is meant as it is written, here and in a sandbox's root
   ground.privilege_ = privilege;
   ground.host_proc_ = UniqueFd(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!ground.host_proc_) return fail(ground_error("open /proc"));

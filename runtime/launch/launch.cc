@@ -114,8 +114,8 @@ Error clone_error(int number) {
 
 Result<void> map_ids(const Ground& ground, const LaunchInputs& inputs, pid_t pid) {
   const IdentityPlan& identity = inputs.plan.identity;
-  if (inputs.first_id) {
-    const IdRange range{0, *inputs.first_id, kRangeSize};
+  if (const auto first_id = inputs.belongings.first_id()) {
+    const IdRange range{0, *first_id, kRangeSize};
     return write_id_maps(ground.host_proc(), pid, range, range, SetGroups::keep);
   }
   // On the ground of a plain user, that user is 0.
@@ -127,8 +127,9 @@ Result<void> map_ids(const Ground& ground, const LaunchInputs& inputs, pid_t pid
 }
 
 HostIds host_ids(const LaunchInputs& inputs) {
-  if (!inputs.first_id) return {};  // a single id: the ground's 0
-  const std::uint32_t first = *inputs.first_id;
+  const auto first_id = inputs.belongings.first_id();
+  if (!first_id) return {};  // a single id: the ground's 0
+  const std::uint32_t first = *first_id;
   return {first, first, first + inputs.plan.identity.uid, first + inputs.plan.identity.gid};
 }
 
@@ -197,7 +198,11 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
   const pid_t pid = kernel::clone3(args);
   if (pid < 0) return fail(clone_error(errno));
   if (pid == 0)
-    run_init({inputs.plan, sockets->second, inputs.hold, inputs.filters, inputs.network});
+    run_init({inputs.plan,
+              sockets->second,
+              {inputs.belongings.record_file, inputs.belongings.slots},
+              inputs.filters,
+              inputs.network});
   NewInit init(pid, UniqueFd(pidfd));
   sockets->second.reset();
   launched.control = std::move(sockets->first);

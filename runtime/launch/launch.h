@@ -1,9 +1,9 @@
 // From a plan to a living init.
 //
-// launch_sandbox runs in a process that stands on a Ground: the launcher, or the `cove` command
-// itself. It clones init with all namespaces at once, inside its cgroup; maps its ids; makes the
-// root while init makes its network; hands the mounts over; and returns init's control socket. From
-// there the supervisor takes over (runtime/supervise).
+// launch_sandbox runs in a process that stands on a Ground, the launcher. It clones init with all
+// namespaces at once, inside its cgroup; maps its ids; makes the root while init makes its network;
+// hands the mounts over; and returns init's control socket. From there the supervisor takes over
+// (runtime/supervise).
 #pragma once
 
 #include <linux/filter.h>
@@ -20,6 +20,7 @@
 #include "runtime/init/init.h"
 #include "runtime/init/protocol.h"
 #include "runtime/kernel/fd.h"
+#include "runtime/launch/belongings.h"
 #include "runtime/launch/ground.h"
 #include "runtime/mount/root.h"
 
@@ -36,10 +37,8 @@ Result<AcquiredMounts> acquire_mounts(const Plan& plan, const std::vector<Source
 struct LaunchInputs {
   const Plan& plan;
   AcquiredMounts mounts;
-  std::optional<std::uint32_t>
-      first_id;                  // of the sandbox's range on the host; none: IdMapping::single
-  BorrowedFd init_group;         // v2; none: stays in the launcher's
-  std::vector<BorrowedFd> hold;  // for init to keep open
+  const Belongings& belongings;
+  BorrowedFd init_group;  // v2; none: stays in the launcher's
   const std::vector<std::vector<sock_filter>>& filters;
   DeviceNodes device_nodes = DeviceNodes::bind;
   Network network = Network::make;

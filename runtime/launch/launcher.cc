@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -53,84 +55,166 @@ class NetworkAhead {
   bool stands_in_host_ = true;
 };
 
+constexpr std::chrono::nanoseconds kPatience =
+    std::chrono::seconds(1);           // with a group that is busy
+constexpr int kQuietMilliseconds = 1;  // until then a launch, or its caller, is better off alone
+constexpr std::ptrdiff_t kManyCharges = 16;  // that are over: not to be put off any longer
+
+// A sandbox that this process has cloned, until nothing of it is left.
+struct Charge {
+  UniqueFd init;  // none: it is gone, and reaped
+  Belongings belongings;
+  std::uint64_t busy_since = 0;  // when it could first have been taken away, but for a busy group
+
+  // What ends next: init, then the engine's interest.
+  BorrowedFd awaited() const { return init ? init : belongings.lease; }
+  void advance() {
+    if (!init) return belongings.lease.reset();
+    reap_init(init);
+    init.reset();
+  }
+  bool is_over() const { return !init && !belongings.lease; }
+
+  // True once there is nothing more to do for it.
+  bool settle() {
+    if (take_away(belongings, std::chrono::milliseconds(0))) return true;
+    const std::uint64_t now = monotonic_now();
+    if (busy_since == 0) busy_since = now;
+    // It stays on record; our end of the lock goes, and the collector gets it.
+    return now - busy_since > static_cast<std::uint64_t>(kPatience.count());
+  }
+};
+
 class Launcher {
  public:
-  explicit Launcher(UniqueFd socket) : socket_(std::move(socket)) {}
+  Launcher(UniqueFd socket, Expect expect) : socket_(std::move(socket)), expect_(expect) {}
 
   int serve() {
-    for (;;) {
+    while (socket_ || !charges_.empty()) {
       std::vector<pollfd> events{{socket_.number(), POLLIN, 0}};
-      for (const UniqueFd& init : inits_) events.push_back({init.number(), POLLIN, 0});
-      if (poll(events.data(), events.size(), -1) < 0 && errno != EINTR) return 1;
-      for (std::size_t i = events.size(); i-- > 1;) {
-        if (events[i].revents != 0) reap(i - 1);
+      for (const Charge& charge : charges_)
+        events.push_back({charge.awaited().number(), POLLIN, 0});
+      const int count = poll(events.data(), events.size(), patience());
+      if (count < 0 && errno != EINTR) return 1;
+      for (std::size_t i = 0; i < charges_.size(); ++i) {
+        if (events[1 + i].revents != 0) charges_[i].advance();
       }
-      if (events[0].revents == 0) continue;
-      auto message = receive_message(socket_);
-      if (!message || message->body.empty()) return 0;  // the caller is gone
-      if (!answer(std::move(*message))) return 0;
+      if (events[0].revents != 0) receive();
+      if (count == 0) do_chores();
+      if (count == 0 || over() >= kManyCharges) settle();
     }
+    return 0;
   }
 
  private:
-  void reap(std::size_t index) {
-    reap_init(inits_[index]);
-    inits_.erase(inits_.begin() + static_cast<std::ptrdiff_t>(index));
+  // For how long nothing needs to be done, as poll(2) takes it.
+  int patience() const { return over() > 0 || (chores_ && socket_) ? kQuietMilliseconds : -1; }
+
+  std::ptrdiff_t over() const {
+    return std::count_if(charges_.begin(), charges_.end(), std::mem_fn(&Charge::is_over));
   }
 
-  Result<void> answer(Message message) {
-    auto launched = launch(std::move(message));
-    if (!launched) {
-      clear_stage();
-      return send_message(socket_, encode_reply(launched.error()));
+  void settle() {
+    std::erase_if(charges_, [](Charge& charge) { return charge.is_over() && charge.settle(); });
+  }
+
+  // Between two launches: what the next one need not wait for.
+  void do_chores() {
+    if (!std::exchange(chores_, false)) return;
+    if (ground_ && ground_->privilege() == Privilege::root) network_.make_ahead();
+    clear_stage();
+  }
+
+  void receive() {
+    auto message = receive_message(socket_);
+    if (!message || message->body.empty()) return socket_.reset();  // the caller is gone
+    auto request = decode_request(std::move(*message));
+    if (!request) return reply(request.error());
+    if (const auto* privilege = std::get_if<Privilege>(&*request)) return prepare(*privilege);
+    answer(std::get<OwnedRequest>(std::move(*request)));
+  }
+
+  // The network first: to enter the ground is to wait, in the end, for a grace period of the
+  // kernel's, while the engine keeps its processor busy.
+  void prepare(Privilege privilege) {
+    if (ground_) return;
+    mark("began");
+    network_.remember_host();
+    if (privilege == Privilege::root) network_.make_ahead();
+    mark("network");
+    (void)stand_on_ground(privilege);
+    mark("ground");
+  }
+
+  void mark(const char* name) { milestones_.push_back({name, monotonic_now()}); }
+
+  Result<void> stand_on_ground(Privilege privilege) {
+    if (ground_ && ground_->privilege() == privilege) return {};
+    if (ground_) {
+      return fail(Error{ErrorCode::permission_denied,
+                        "launcher",
+                        0,
+                        "the caller's privileges have changed since the engine was made",
+                        "",
+                        "make a new engine",
+                        {}});
     }
+    auto entered = Ground::enter(privilege);
+    if (!entered) return fail(entered.error());
+    ground_ = std::move(*entered);
+    return {};
+  }
+
+  void answer(OwnedRequest request) {
+    mark("request");
+    auto launched = launch(request);
+    if (launched)
+      launched->milestones.insert(launched->milestones.begin(), milestones_.begin(),
+                                  milestones_.end());
+    milestones_.clear();
+    chores_ = expect_ == Expect::many;
+    if (!launched) return reply(launched.error());
     std::vector<BorrowedFd> fds;
     const std::string body = encode_reply(*launched, fds);
-    auto sent = send_message(socket_, body, fds);
-    inits_.push_back(std::move(launched->pidfd));
-    // The answer is out; now for the next one.
-    clear_stage();
-    if (ground_->privilege() == Privilege::root) network_.make_ahead();
-    return sent;
+    if (!send_message(socket_, body, fds)) socket_.reset();
+    charges_.push_back({std::move(launched->pidfd), std::move(request.belongings)});
   }
 
-  Result<Launched> launch(Message message) {
-    auto request = decode_request(std::move(message));
-    if (!request) return fail(request.error());
-    const Privilege privilege = request->first_id ? Privilege::root : Privilege::user;
-    if (!ground_) {
-      network_.remember_host();
-      auto entered = Ground::enter(privilege);
-      if (!entered) return fail(entered.error());
-      ground_ = std::move(*entered);
-    }
-    if (ground_->privilege() == Privilege::user) {
-      auto acquired = acquire_mounts(request->plan, request->sources, {}, ground_->host_root(),
+  // What a sandbox that never was leaves behind is the engine's: it gets the error.
+  void reply(const Error& error) {
+    if (!send_message(socket_, encode_reply(error))) socket_.reset();
+  }
+
+  Result<Launched> launch(OwnedRequest& request) {
+    const Privilege privilege = request.belongings.first_id() ? Privilege::root : Privilege::user;
+    if (auto done = stand_on_ground(privilege); !done) return fail(done.error());
+    if (chores_) clear_stage();
+    if (privilege == Privilege::user) {
+      auto acquired = acquire_mounts(request.plan, request.sources, {}, ground_->host_root(),
                                      FindBinds::by_path);
       if (!acquired) return fail(acquired.error());
-      request->mounts = std::move(*acquired);
+      request.mounts = std::move(*acquired);
     }
-    auto network = network_.choose(request->plan);
+    auto network = network_.choose(request.plan);
     if (!network) return fail(network.error());
-    LaunchInputs inputs{request->plan,
-                        std::move(request->mounts),
-                        request->first_id,
-                        request->init_group,
-                        {request->hold.begin(), request->hold.end()},
-                        request->filters,
-                        request->device_nodes,
-                        *network};
-    return launch_sandbox(*ground_, std::move(inputs));
+    return launch_sandbox(
+        *ground_, {request.plan, std::move(request.mounts), request.belongings, request.init_group,
+                   request.filters, request.device_nodes, *network});
   }
 
-  UniqueFd socket_;
+  UniqueFd socket_;  // none: the caller is gone
+  const Expect expect_;
   std::optional<Ground> ground_;
   NetworkAhead network_;
-  std::vector<UniqueFd> inits_;
+  std::vector<Milestone> milestones_;  // of the next reply
+  std::vector<Charge> charges_;
+  bool chores_ = false;
 };
 
 }  // namespace
 
-int serve_launches(UniqueFd socket) { return Launcher(std::move(socket)).serve(); }
+int serve_launches(UniqueFd socket, Expect expect) {
+  return Launcher(std::move(socket), expect).serve();
+}
 
 }  // namespace cove

@@ -5,14 +5,21 @@
 // can hold a lock. It is told what to mount, never what to run: arguments, environment and output
 // pass it by.
 //
-//   caller  -- request: plan, id range, filters, mounts + fds -->  launcher
+//   caller  -- prepare: with which privilege ------------------------>  launcher
+//   caller  -- launch: plan, belongings, filters, mounts + fds ------>  launcher
 //   caller  <-- reply: milestones + pidfd, control, scratch; or an error --
 //
-// It ends when the caller's end of the socket is closed. It is a grandchild of the caller, whose
-// child in between has ended at once: nothing of it appears in the caller's wait(-1), and no
-// SIGCHLD comes of it. (A subreaper, which asked for orphans, gets this one.)
+// It is also who tidies up: when a sandbox's init is gone and the engine has no more use for its
+// groups, the launcher removes what belonged to it. Nobody waits for that, and it happens as well
+// behind a caller that was killed.
+//
+// It ends when the caller's end of the socket is closed and nothing is left to take away. Started
+// from an executable it is a grandchild of the caller, whose child in between has ended at once:
+// nothing of it appears in the caller's wait(-1), and no SIGCHLD comes of it. (A subreaper, which
+// asked for orphans, gets this one.) Forked, it is a child like any other.
 #pragma once
 
+#include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -22,25 +29,57 @@
 
 namespace cove {
 
+class LauncherClient;
+
+// A launch that was asked for. The launcher works on it from now on, beside the caller.
+class PendingLaunch {
+ public:
+  PendingLaunch(PendingLaunch&& other) noexcept
+      : client_(std::exchange(other.client_, nullptr)), lock_(std::move(other.lock_)) {}
+  ~PendingLaunch();  // what came of it is let go of
+  // As launch_sandbox. Blocks for the reply; once.
+  Result<Launched> finish();
+
+ private:
+  friend class LauncherClient;
+  PendingLaunch(LauncherClient& client, std::unique_lock<std::mutex> lock)
+      : client_(&client), lock_(std::move(lock)) {}
+  LauncherClient* client_;
+  std::unique_lock<std::mutex> lock_;
+};
+
 // The caller's side. Thread-safe; requests are served one after the other.
 class LauncherClient {
  public:
   // Starts `executable`, which must be cove-launcher.
   static Result<LauncherClient> start(const std::string& executable);
+  // A fork of this process, which must have a single thread.
+  static Result<LauncherClient> fork_here();
   LauncherClient(LauncherClient&& other) noexcept : socket_(std::move(other.socket_)) {}
 
-  // As launch_sandbox. `sources`: what a plain user's launcher must find by itself
-  // (FindBinds::by_path); with privilege, `inputs.mounts` is complete.
-  Result<Launched> launch(LaunchInputs inputs, const std::vector<SourceFacts>& sources);
+  // Has the launcher get ready for launches with this privilege. There is no reply: what fails now
+  // fails again, with a reply, in the launch.
+  void prepare(Privilege privilege);
+
+  // `sources`: what a plain user's launcher must find by itself (FindBinds::by_path); with
+  // privilege, `inputs.mounts` is complete.
+  Result<PendingLaunch> launch(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources);
+
+  // Lets the launcher go, and waits until everything is taken away, or for `patience`.
+  void leave(std::chrono::milliseconds patience);
 
  private:
+  friend class PendingLaunch;
   explicit LauncherClient(UniqueFd socket) : socket_(std::move(socket)) {}
   UniqueFd socket_;
   std::mutex mutex_;
 };
 
-// The launcher's side: serves requests on `socket` until the caller is gone. Returns the exit
-// status.
-int serve_launches(UniqueFd socket);
+// How many launches a launcher expects: between many, it makes ready for the next.
+enum class Expect { one, many };
+
+// The launcher's side: serves requests on `socket` until the caller is gone and all is taken away.
+// Returns the exit status.
+int serve_launches(UniqueFd socket, Expect expect);
 
 }  // namespace cove

@@ -1,13 +1,18 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <utility>
 
+#include "runtime/kernel/command_line.h"
 #include "runtime/kernel/syscalls.h"
 #include "runtime/launch/launcher.h"
 #include "runtime/launch/request.h"
@@ -15,6 +20,7 @@
 namespace cove {
 namespace {
 
+constexpr const char* kName = "cove-launcher";
 constexpr std::size_t kStackBytes = 64 * 1024;
 constexpr int kLauncherSocket = 3;
 
@@ -27,21 +33,24 @@ struct Start {
   int error = 0;
 };
 
-// Only system calls here, and no memory but the stack and `start`.
-int become_launcher(void* argument) {
-  Start& start = *static_cast<Start*>(argument);
+// Leaves everything of the caller's behind, but for the socket, which becomes kLauncherSocket. Only
+// system calls here, and no memory but the stack.
+bool leave_caller(int socket) {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  char* argv[] = {const_cast<char*>("cove-launcher"), nullptr};
-  char* environment[] = {nullptr};
   sigset_t none;
   sigemptyset(&none);
-  const bool ready = null >= 0 && setsid() >= 0 && chdir("/") == 0 &&
-                     dup2(start.socket, kLauncherSocket) >= 0 && dup2(null, 0) >= 0 &&
-                     dup2(null, 1) >= 0 && dup2(null, 2) >= 0 &&
-                     kernel::close_range(kLauncherSocket + 1, ~0u, 0) == 0 &&
-                     sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
   umask(077);
-  if (ready) execve(start.executable, argv, environment);
+  return null >= 0 && setsid() >= 0 && chdir("/") == 0 && dup2(socket, kLauncherSocket) >= 0 &&
+         dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(null, 2) >= 0 &&
+         kernel::close_range(kLauncherSocket + 1, ~0u, 0) == 0 &&
+         sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
+}
+
+int become_launcher(void* argument) {
+  Start& start = *static_cast<Start*>(argument);
+  char* argv[] = {const_cast<char*>(kName), nullptr};
+  char* environment[] = {nullptr};
+  if (leave_caller(start.socket)) execve(start.executable, argv, environment);
   start.error = errno;
   _exit(1);
 }
@@ -61,6 +70,39 @@ Result<UniqueFd> raise_above_streams(UniqueFd fd) {
   if (!raised)
     return fail(errno_error(ErrorCode::resource_exhausted, "launcher", "duplicate a socket"));
   return raised;
+}
+
+// The processors that a process may run on, for the largest kernels that are built.
+class Processors {
+ public:
+  Processors() { known_ = sched_getaffinity(0, sizeof set_, set_.data()) == 0; }
+  // Moves a child that was just forked to another processor than ours, if it has one. Where an idle
+  // virtual processor looks busy to its kernel (KVM), the child would else wait for us to block,
+  // which costs all that was to be gained by working beside each other.
+  void send_away(pid_t child) const {
+    const int here = sched_getcpu();
+    auto others = set_;
+    if (!known_ || here < 0 || CPU_COUNT_S(sizeof others, others.data()) < 2) return;
+    CPU_CLR_S(static_cast<unsigned>(here), sizeof others, others.data());
+    sched_setaffinity(child, sizeof others, others.data());
+  }
+  void give_back() const {
+    if (known_) sched_setaffinity(0, sizeof set_, set_.data());
+  }
+
+ private:
+  std::array<cpu_set_t, 8> set_{};  // of 1024 each
+  bool known_;
+};
+
+Error launcher_is_gone() {
+  return Error{ErrorCode::sandbox_lost,
+               "launcher",
+               0,
+               "the launcher is gone",
+               "",
+               "it was killed from outside; make a new engine",
+               {}};
 }
 
 }  // namespace
@@ -97,23 +139,62 @@ Result<LauncherClient> LauncherClient::start(const std::string& executable) {
   return LauncherClient(std::move(sockets->first));
 }
 
-Result<Launched> LauncherClient::launch(LaunchInputs inputs,
-                                        const std::vector<SourceFacts>& sources) {
+Result<LauncherClient> LauncherClient::fork_here() {
+  auto sockets = make_socket_pair();
+  if (!sockets) return fail(sockets.error());
+  auto theirs = raise_above_streams(std::move(sockets->second));
+  if (!theirs) return fail(theirs.error());
+  const Processors processors;
+  const pid_t child = fork();
+  if (child < 0) {
+    Error error = errno_error(ErrorCode::resource_exhausted, "launcher", "fork");
+    error.hint = "a limit on processes is reached: ulimit -u, or pids.max of this cgroup";
+    return fail(std::move(error));
+  }
+  if (child == 0) {
+    if (!leave_caller(theirs->number())) _exit(1);
+    kernel::forget_command_line(kName);
+    kernel::reset_signals();
+    // The first message comes after send_away.
+    pollfd first{kLauncherSocket, POLLIN, 0};
+    poll(&first, 1, -1);
+    processors.give_back();
+    _exit(serve_launches(UniqueFd(kLauncherSocket), Expect::one));
+  }
+  processors.send_away(child);
+  return LauncherClient(std::move(sockets->first));
+}
+
+void LauncherClient::prepare(Privilege privilege) {
+  const std::lock_guard lock(mutex_);
+  (void)send_message(socket_, encode_prepare(privilege));
+}
+
+Result<PendingLaunch> LauncherClient::launch(const LaunchInputs& inputs,
+                                             const std::vector<SourceFacts>& sources) {
   std::vector<BorrowedFd> fds;
   const std::string body = encode_request(inputs, sources, fds);
-  const std::lock_guard lock(mutex_);
-  auto sent = send_message(socket_, body, fds);
-  auto reply = sent ? receive_message(socket_) : Result<Message>(fail(sent.error()));
-  if (!reply || reply->body.empty()) {
-    return fail(Error{ErrorCode::sandbox_lost,
-                      "launcher",
-                      0,
-                      "the launcher is gone",
-                      "",
-                      "it was killed from outside; make a new engine",
-                      {}});
+  std::unique_lock lock(mutex_);
+  if (!send_message(socket_, body, fds)) return fail(launcher_is_gone());
+  return PendingLaunch(*this, std::move(lock));
+}
+
+void LauncherClient::leave(std::chrono::milliseconds patience) {
+  shutdown(socket_.number(), SHUT_WR);
+  pollfd gone{socket_.number(), POLLIN, 0};
+  while (poll(&gone, 1, static_cast<int>(patience.count())) < 0 && errno == EINTR) {
   }
+}
+
+Result<Launched> PendingLaunch::finish() {
+  auto reply = receive_message(std::exchange(client_, nullptr)->socket_);
+  lock_.unlock();
+  if (!reply || reply->body.empty()) return fail(launcher_is_gone());
   return decode_reply(std::move(*reply));
+}
+
+PendingLaunch::~PendingLaunch() {
+  if (client_ != nullptr) (void)finish();
 }
 
 }  // namespace cove

@@ -19,5 +19,5 @@ int main() {
   // An ignored signal stays ignored through exec; a sandbox must not inherit what its caller
   // ignores.
   cove::kernel::reset_signals();
-  return cove::serve_launches(cove::UniqueFd(kSocket));
+  return cove::serve_launches(cove::UniqueFd(kSocket), cove::Expect::many);
 }

@@ -9,6 +9,7 @@ namespace cove {
 namespace {
 
 constexpr std::uint32_t kNoFd = ~std::uint32_t{0};
+enum class Kind : std::uint32_t { prepare = 1, launch };
 enum class Reply : std::uint32_t { launched = 1, failed };
 
 Error cut_short() {
@@ -59,6 +60,31 @@ class FdReader {
   std::vector<UniqueFd>& fds_;
 };
 
+void write_belongings(const Belongings& belongings, MessageWriter& writer, FdWriter& fds) {
+  const SandboxRecord& record = belongings.record;
+  writer.text(belongings.id);
+  writer.u32(record.slot.has_value()).u32(record.slot.value_or(0));
+  writer.u32(static_cast<std::uint32_t>(record.groups.size()));
+  for (const std::string& group : record.groups) writer.text(group);
+  for (const UniqueFd* fd : {&belongings.root, &belongings.records, &belongings.record_file,
+                             &belongings.slots, &belongings.lease})
+    fds.add(*fd);
+}
+
+Belongings read_belongings(MessageReader& reader, FdReader& fds) {
+  Belongings belongings;
+  belongings.id = reader.text();
+  const bool has_slot = reader.u32() != 0;
+  const std::uint32_t slot = reader.u32();
+  if (has_slot) belongings.record.slot = slot;
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
+    belongings.record.groups.push_back(reader.text());
+  for (UniqueFd* fd : {&belongings.root, &belongings.records, &belongings.record_file,
+                       &belongings.slots, &belongings.lease})
+    *fd = fds.take();
+  return belongings;
+}
+
 std::string bytes_of(const std::vector<sock_filter>& filter) {
   return {reinterpret_cast<const char*>(filter.data()), filter.size() * sizeof(sock_filter)};
 }
@@ -71,6 +97,13 @@ std::vector<sock_filter> filter_of(const std::string& bytes) {
 
 }  // namespace
 
+std::string encode_prepare(Privilege privilege) {
+  MessageWriter writer;
+  writer.u32(static_cast<std::uint32_t>(Kind::prepare));
+  writer.u32(static_cast<std::uint32_t>(privilege));
+  return writer.body();
+}
+
 std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources,
                            std::vector<BorrowedFd>& fds) {
   Plan plan = inputs.plan;
@@ -79,24 +112,25 @@ std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceF
   plan.stdin_source = StdinNone{};
   MessageWriter writer;
   FdWriter fd_writer(writer, fds);
+  writer.u32(static_cast<std::uint32_t>(Kind::launch));
   writer.text(encode(plan));
   writer.u32(static_cast<std::uint32_t>(sources.size()));
   for (const SourceFacts& source : sources) writer.text(encode(source));
-  writer.u32(inputs.first_id.has_value()).u32(inputs.first_id.value_or(0));
+  write_belongings(inputs.belongings, writer, fd_writer);
   writer.u32(inputs.device_nodes == DeviceNodes::make);
   fd_writer.add_all(inputs.mounts.layers);
   fd_writer.add_all(inputs.mounts.directories);
   fd_writer.add_all(inputs.mounts.binds);
   fd_writer.add(inputs.init_group);
-  fd_writer.add_all(inputs.hold);
   writer.u32(static_cast<std::uint32_t>(inputs.filters.size()));
   for (const auto& filter : inputs.filters) writer.text(bytes_of(filter));
   return writer.body();
 }
 
-Result<OwnedRequest> decode_request(Message message) {
+Result<Request> decode_request(Message message) {
   MessageReader reader(message.body);
   FdReader fd_reader(reader, message.fds);
+  if (static_cast<Kind>(reader.u32()) == Kind::prepare) return static_cast<Privilege>(reader.u32());
   OwnedRequest request;
   auto plan = decode<Plan>(reader.text());
   if (!plan) return fail(plan.error());
@@ -106,19 +140,16 @@ Result<OwnedRequest> decode_request(Message message) {
     if (!source) return fail(source.error());
     request.sources.push_back(std::move(*source));
   }
-  const bool has_range = reader.u32() != 0;
-  const std::uint32_t first_id = reader.u32();
-  if (has_range) request.first_id = first_id;
+  request.belongings = read_belongings(reader, fd_reader);
   request.device_nodes = reader.u32() != 0 ? DeviceNodes::make : DeviceNodes::bind;
   request.mounts.layers = fd_reader.take_all();
   request.mounts.directories = fd_reader.take_all();
   request.mounts.binds = fd_reader.take_all();
   request.init_group = fd_reader.take();
-  request.hold = fd_reader.take_all();
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
     request.filters.push_back(filter_of(reader.text()));
   if (!reader.good()) return fail(cut_short());
-  return request;
+  return Request(std::move(request));
 }
 
 std::string encode_reply(const Launched& launched, std::vector<BorrowedFd>& fds) {

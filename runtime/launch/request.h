@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "cove/facts.h"
@@ -11,14 +12,16 @@
 
 namespace cove {
 
+// Said first, so that the launcher gets ready while the engine still gathers and plans.
+std::string encode_prepare(Privilege privilege);
+
 // A request as the launcher holds it: what LaunchInputs refers to, owned.
 struct OwnedRequest {
   Plan plan;
   std::vector<SourceFacts> sources;
   AcquiredMounts mounts;
-  std::optional<std::uint32_t> first_id;
+  Belongings belongings;
   UniqueFd init_group;
-  std::vector<UniqueFd> hold;
   std::vector<std::vector<sock_filter>> filters;
   DeviceNodes device_nodes = DeviceNodes::bind;
 };
@@ -26,7 +29,9 @@ struct OwnedRequest {
 // The plan goes without its arguments, environment and input.
 std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources,
                            std::vector<BorrowedFd>& fds);
-Result<OwnedRequest> decode_request(Message message);
+
+using Request = std::variant<Privilege, OwnedRequest>;
+Result<Request> decode_request(Message message);
 
 std::string encode_reply(const Launched& launched, std::vector<BorrowedFd>& fds);
 std::string encode_reply(const Error& error);

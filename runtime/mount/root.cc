@@ -97,11 +97,8 @@ class RootBuilder {
   Result<void> make_owned_directory(const std::string& name, mode_t mode, uid_t uid, gid_t gid) {
     if (mkdirat(stage_.number(), name.c_str(), mode) != 0)
       return fail(root_error("mkdir on scratch", name));
-    // mkdir applied the umask, and chown would clear what chmod sets.
-    if (fchownat(stage_.number(), name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-        fchmodat(stage_.number(), name.c_str(), mode, 0) != 0) {
+    if (fchownat(stage_.number(), name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
       return fail(root_error("give to the sandbox", name));
-    }
     return {};
   }
 
@@ -164,8 +161,7 @@ class RootBuilder {
       const UniqueFd fd(openat(stage_.number(), ("upper" + file.path).c_str(),
                                O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, file.mode));
       if (!fd || write(fd.number(), file.content.data(), file.content.size()) < 0 ||
-          fchown(fd.number(), ids_.root_uid, ids_.root_gid) != 0 ||
-          fchmod(fd.number(), file.mode) != 0) {
+          fchown(fd.number(), ids_.root_uid, ids_.root_gid) != 0) {
         return fail(root_error("write", file.path));
       }
     }
@@ -190,8 +186,7 @@ class RootBuilder {
     if (device_nodes_ == DeviceNodes::make) {
       if (mknodat(stage_.number(), path.c_str(), S_IFCHR | 0666,
                   makedev(device.major, device.minor)) != 0 ||
-          fchownat(stage_.number(), path.c_str(), ids_.root_uid, ids_.root_gid, 0) != 0 ||
-          fchmodat(stage_.number(), path.c_str(), 0666, 0) != 0) {
+          fchownat(stage_.number(), path.c_str(), ids_.root_uid, ids_.root_gid, 0) != 0) {
         return fail(root_error("mknod", path));
       }
       return {};

@@ -187,13 +187,6 @@ Result<Slot> StateDirectory::take_slot(const std::string& sandbox_id) {
                     {}});
 }
 
-void StateDirectory::clear_slot(const Slot& slot) {
-  const std::array<char, kSlotBytes> zero{};
-  // If this fails, the record is gone all the same, and a slot without one is free.
-  (void)!pwrite(slot.lock.number(), zero.data(), zero.size(),
-                static_cast<off_t>(slot.number * kSlotBytes));
-}
-
 Result<UniqueFd> StateDirectory::write_record(const std::string& sandbox_id,
                                               const SandboxRecord& record) {
   const std::string text = serialize(record);
@@ -210,10 +203,6 @@ Result<UniqueFd> StateDirectory::write_record(const std::string& sandbox_id,
     return fail(std::move(error));
   }
   return file;
-}
-
-void StateDirectory::remove_record(const std::string& sandbox_id) {
-  unlinkat(sandboxes_.number(), sandbox_id.c_str(), 0);
 }
 
 Result<int> StateDirectory::collect(
@@ -234,10 +223,20 @@ Result<int> StateDirectory::collect(
     // A temporary name: its writer is gone, or has not locked it yet; the latter is given a second.
     if (id[0] == '.' && std::time(nullptr) - status.st_mtime < 2) continue;
     if (!clean(parse_record(file))) continue;  // it stays on record, for the next collection
-    remove_record(id);
+    forget_sandbox(sandboxes_, id, {}, std::nullopt);
     ++collected;
   }
   return collected;
+}
+
+void forget_sandbox(BorrowedFd records, const std::string& sandbox_id, BorrowedFd slots,
+                    std::optional<std::uint32_t> slot) {
+  if (slot) {
+    const std::array<char, kSlotBytes> zero{};
+    // If this fails, the record is gone all the same, and a slot without one is free.
+    (void)!pwrite(slots.number(), zero.data(), zero.size(), static_cast<off_t>(*slot * kSlotBytes));
+  }
+  unlinkat(records.number(), sandbox_id.c_str(), 0);
 }
 
 std::string make_sandbox_id() {

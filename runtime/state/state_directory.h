@@ -37,7 +37,7 @@ struct SandboxRecord {
   std::optional<std::uint32_t> slot;
 };
 
-// A uid range that is taken. Closing it without clear() leaves it to the collector.
+// A uid range that is taken. Closing it without forget_sandbox() leaves it to the collector.
 struct Slot {
   std::uint32_t number = 0;
   UniqueFd lock;
@@ -52,11 +52,11 @@ class StateDirectory {
 
   // A free uid range, away from what /etc/subuid and /etc/subgid give to users.
   Result<Slot> take_slot(const std::string& sandbox_id);
-  void clear_slot(const Slot& slot);
 
   // The record, locked.
   Result<UniqueFd> write_record(const std::string& sandbox_id, const SandboxRecord& record);
-  void remove_record(const std::string& sandbox_id);
+  // The directory of records, for forget_sandbox.
+  BorrowedFd records() const { return sandboxes_; }
 
   // Calls `clean` for each record that belongs to nobody; where it succeeds, clears the slot and
   // removes the record. Returns how many.
@@ -70,6 +70,11 @@ class StateDirectory {
   std::vector<std::pair<std::uint64_t, std::uint64_t>>
       foreign_ids_;  // [first, last], of subuid and subgid
 };
+
+// Takes a sandbox off the books, once nothing of it is left: clears its slot, where it has one, and
+// removes its record. `slots`: the open file that holds the slot's lock.
+void forget_sandbox(BorrowedFd records, const std::string& sandbox_id, BorrowedFd slots,
+                    std::optional<std::uint32_t> slot);
 
 // 26 characters of Crockford's base 32: 48 bits of milliseconds, 80 random ones. Sorts by time.
 std::string make_sandbox_id();

@@ -34,23 +34,29 @@ Supervision::Supervision(SupervisionInputs inputs)
       pidfd_(std::move(inputs.pidfd)),
       control_(std::move(inputs.control)),
       scratch_(std::move(inputs.scratch)),
+      lease_(std::move(inputs.lease)),
       groups_(std::move(inputs.groups)),
       in_(std::move(inputs.in)),
       out_(std::move(inputs.out)),
       err_(std::move(inputs.err)),
       launch_began_(inputs.launch_began),
       milestones_(std::move(inputs.milestones)),
-      reap_(std::move(inputs.reap)),
-      forget_(std::move(inputs.forget)) {
+      launcher_milestones_(std::move(inputs.launcher_milestones)) {
   if (!in_) in_pending_ = Pending::done;
+}
+
+// Shut down, not only closed: a duplicate of the former is in the caller's hands (Sandbox::signal),
+// and of both in those of a child that the caller forked.
+Supervision::~Supervision() {
+  shutdown(control_.number(), SHUT_RDWR);
+  shutdown(lease_.number(), SHUT_RDWR);
 }
 
 std::vector<Supervision::Interest> Supervision::interests() const {
   std::vector<Interest> wanted;
   if (state_ < State::draining && !lost_)
     wanted.push_back({Role::control, control_.number(), EPOLLIN});
-  if (state_ == State::ended || (lost_ && state_ < State::draining))
-    wanted.push_back({Role::pidfd, pidfd_.number(), EPOLLIN});
+  if (lost_ && state_ < State::draining) wanted.push_back({Role::pidfd, pidfd_.number(), EPOLLIN});
   if (groups_.v1_oom_event() && state_ < State::draining && !own_limit_met_) {
     wanted.push_back({Role::oom, groups_.v1_oom_event().number(), EPOLLIN});
   }
@@ -78,7 +84,7 @@ void Supervision::on_event(Role role) {
       on_control();
       break;
     case Role::pidfd:
-      on_init_gone();
+      begin_draining();  // lost, and now surely dead
       break;
     case Role::oom: {
       std::uint64_t count = 0;
@@ -201,19 +207,6 @@ void Supervision::finish_if_drained() {
     return;
   compose_result();
   state_ = State::ended;
-  // Init's order to leave. Closed only at the very end: a duplicate of it lives in the caller's
-  // hands (Sandbox::signal), and an epoll set forgets a file, not a number.
-  shutdown(control_.number(), SHUT_RDWR);
-}
-
-void Supervision::on_init_gone() {
-  if (state_ < State::draining) return begin_draining();
-  if (state_ != State::ended) return;
-  if (reap_) reap_();
-  scratch_.reset();
-  // What cannot be removed stays on record for the collector.
-  if (groups_.remove() && forget_) forget_();
-  state_ = State::gone;
 }
 
 void Supervision::end(Cause reason) {
@@ -353,18 +346,18 @@ void Supervision::fill_usage(const GroupStatistics& stats) {
   }
 }
 
-// The engine's and the launcher's steps follow each other; init's run beside the launcher's, so
-// together they are more than startup_ms.
+// Engine, launcher and init work beside each other: together their steps are more than startup_ms.
 void Supervision::fill_steps() {
-  std::uint64_t before = launch_began_;
-  for (const Milestone& milestone : milestones_) {
-    result_.steps.emplace_back(milestone.name, milliseconds(milestone.at - before));
-    before = milestone.at;
-  }
-  for (std::size_t i = 1; i < init_milestones_.size(); ++i) {
-    result_.steps.emplace_back("init: " + init_milestones_[i].name,
-                               milliseconds(init_milestones_[i].at - init_milestones_[i - 1].at));
-  }
+  const auto add = [&](const char* who, const std::vector<Milestone>& milestones) {
+    for (std::size_t i = 1; i < milestones.size(); ++i) {
+      result_.steps.emplace_back(who + milestones[i].name,
+                                 milliseconds(milestones[i].at - milestones[i - 1].at));
+    }
+  };
+  milestones_.insert(milestones_.begin(), {"", launch_began_});
+  add("", milestones_);
+  add("launcher: ", launcher_milestones_);
+  add("init: ", init_milestones_);
 }
 
 }  // namespace cove

@@ -1,15 +1,13 @@
 // One sandbox, from the moment its init lives until nothing of it is left: a state machine that is
 // told of events and says what it waits for next.
 //
-//   starting --started--> running --exited--> draining --streams at their end--> ended --init
-//   gone--> gone
+//   starting --started--> running --exited--> draining --streams at their end--> ended
 //       \___failed, end of file_______________/
 //
 // The result is complete in `ended`. What follows (init's exit, removal of the groups, the record)
-// goes on behind the answer. Supervision is used by one thread (Supervisor).
+// is the launcher's, behind the answer. Supervision is used by one thread (Supervisor).
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,18 +27,21 @@ struct SupervisionInputs {
   std::string sandbox_id;
   Plan plan;
   UniqueFd pidfd, control, scratch;
+  UniqueFd lease;  // of `groups`; shut down when the result has what they counted
   GroupTree groups;
   std::optional<InputCopier> in;
   OutputCopier out, err;
-  std::uint64_t launch_began = 0;     // CLOCK_MONOTONIC, nanoseconds
-  std::vector<Milestone> milestones;  // of the engine and the launcher, in order
-  std::function<void()> reap;         // where init is a child of this process; may be empty
-  std::function<void()> forget;       // removes record and slot, after the groups
+  std::uint64_t launch_began = 0;              // CLOCK_MONOTONIC, nanoseconds
+  std::vector<Milestone> milestones;           // of the engine, in order
+  std::vector<Milestone> launcher_milestones;  // the first: when it began
 };
 
 class Supervision {
  public:
   explicit Supervision(SupervisionInputs inputs);
+  Supervision(const Supervision&) = delete;
+  // Lets init leave, and the launcher take away what belongs to the sandbox.
+  ~Supervision();
 
   // What to poll, with the events of epoll_ctl(2); descriptors that are -1 are not waited for now.
   enum class Role : std::uint32_t {
@@ -68,22 +69,20 @@ class Supervision {
   // Ends the sandbox for a reason of ours; the first reason counts.
   void end(Cause reason);
 
-  bool ended() const { return state_ >= State::ended; }
-  bool gone() const { return state_ == State::gone; }
+  bool ended() const { return state_ == State::ended; }
   // Once ended: the result, once.
   SandboxResult take_result() { return std::move(result_); }
   int control_fd() const { return control_.number(); }
   const std::string& id() const { return id_; }
 
  private:
-  enum class State { starting, running, draining, ended, gone };
+  enum class State { starting, running, draining, ended };
   void on_control();
   void on_report(MessageReader reader);
   void on_started(StartedReport report);
   void on_exited(const ExitedReport& report);
   void on_failed(Error error);
   void on_lost();
-  void on_init_gone();
   template <typename Copier>
   void step(Copier& copier, Pending& pending);
   void check_output_limit();
@@ -98,15 +97,14 @@ class Supervision {
 
   const std::string id_;
   Plan plan_;
-  UniqueFd pidfd_, control_, scratch_;
+  UniqueFd pidfd_, control_, scratch_, lease_;
   GroupTree groups_;
   std::optional<InputCopier> in_;
   OutputCopier out_, err_;
   Pending in_pending_ = Pending::nothing, out_pending_ = Pending::source,
           err_pending_ = Pending::source;
   const std::uint64_t launch_began_;
-  std::vector<Milestone> milestones_, init_milestones_;
-  std::function<void()> reap_, forget_;
+  std::vector<Milestone> milestones_, launcher_milestones_, init_milestones_;
 
   State state_ = State::starting;
   bool lost_ = false;                     // init ended without a report

@@ -205,22 +205,24 @@ void Supervisor::run_once(std::uint64_t until) {
 void Supervisor::settle(std::uint64_t serial) {
   Entry& entry = *entries_[serial];
   sync(serial, entry);
-  Ticket& ticket = *entry.ticket;
-  if (entry.supervision->ended() && !ticket.ended) {
-    const std::lock_guard lock(ticket.mutex);
-    ticket.result = entry.supervision->take_result();
-    ticket.ended = true;
-    ticket.changed.notify_all();
-  }
-  if (!entry.supervision->gone()) return;
+  if (!entry.supervision->ended()) return;
+  const std::shared_ptr<Ticket> ticket = entry.ticket;
   {
-    const std::lock_guard lock(ticket.mutex);
-    ticket.gone = true;
+    const std::lock_guard lock(ticket->mutex);
+    ticket->result = entry.supervision->take_result();
+    ticket->ended = true;
+    ticket->changed.notify_all();
   }
+  // What follows is in nobody's way but our own, where the loop runs in the caller's thread.
+  if (mode_ == Mode::inline_loop) ended_.push_back(std::move(entries_[serial]));
   entries_.erase(serial);
   const std::lock_guard lock(mutex_);
   --alive_;
   fewer_.notify_all();
+}
+
+void Supervisor::let_go(const Ticket& ticket) {
+  std::erase_if(ended_, [&](const auto& entry) { return entry->ticket.get() == &ticket; });
 }
 
 void Supervisor::sync(std::uint64_t serial, Entry& entry) {

@@ -26,7 +26,6 @@ struct Ticket {
   std::mutex mutex;
   std::condition_variable changed;
   bool ended = false;  // `result` is there
-  bool gone = false;   // and nothing of the sandbox is left
   SandboxResult result;
 };
 
@@ -40,7 +39,9 @@ class Supervisor {
   void end(const std::string& id, Cause reason);
   // Blocks until the ticket's sandbox has ended; runs the loop meanwhile where there is no thread.
   void wait_ended(Ticket& ticket);
-  // Ends every sandbox and waits, for `patience`, until nothing is left of any.
+  // After wait_ended: the caller has its result, and what is left of the sandbox may go.
+  void let_go(const Ticket& ticket);
+  // Ends every sandbox and waits, for `patience`, until each has its result.
   void end_all(std::chrono::milliseconds patience);
 
  private:
@@ -58,13 +59,14 @@ class Supervisor {
   const Mode mode_;
   UniqueFd epoll_, wake_;
   std::map<std::uint64_t, std::unique_ptr<Entry>> entries_;  // the loop's own
+  std::vector<std::unique_ptr<Entry>> ended_;                // inline_loop: until let_go
   std::uint64_t next_serial_ = 1;
 
   std::mutex mutex_;  // guards what follows
   std::vector<std::unique_ptr<Entry>> added_;
   std::vector<std::pair<std::string, Cause>> ends_;
   bool end_everything_ = false;
-  std::size_t alive_ = 0;  // added and not gone
+  std::size_t alive_ = 0;  // added and not ended
   std::condition_variable fewer_;
   std::atomic<bool> stop_{false};
   std::thread thread_;

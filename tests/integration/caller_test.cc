@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstring>
@@ -25,6 +26,7 @@ namespace cove::testing {
 namespace {
 
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 
 // What a library has no business to change, as text, so that a difference shows itself.
 std::string self_portrait() {
@@ -438,7 +440,13 @@ TEST(Leaks, TheLauncherHoldsNothingOfTheCaller) {
   }
   EXPECT_EQ(contents_of("/proc/" + launcher + "/environ"), "");
   EXPECT_EQ(contents_of("/proc/" + launcher + "/cmdline"), std::string("cove-launcher\0", 14));
-  EXPECT_LE(names_in("/proc/" + launcher + "/fd").size(), 4u);
+  // Streams, socket, the network namespace it began in, and a procfs to find namespaces by.
+  for (const std::string& fd : names_in("/proc/" + launcher + "/fd")) {
+    std::array<char, 256> target{};
+    const std::string link = "/proc/" + launcher + "/fd/" + fd;
+    if (readlink(link.c_str(), target.data(), target.size() - 1) < 0) continue;  // closed again
+    EXPECT_THAT(target.data(), MatchesRegex("/dev/null|socket:.*|net:.*|/proc|/")) << fd;
+  }
 }
 
 }  // namespace

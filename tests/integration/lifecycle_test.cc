@@ -254,16 +254,29 @@ class KilledCommand : public Lifecycle {
     }
     return found;
   }
+  bool anything_left(double seconds) const {
+    const double end = seconds_now() + seconds;
+    while (!records().empty() || !groups_.left().empty()) {
+      if (seconds_now() > end) return true;
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    return false;
+  }
+  // By the launcher, which nobody has killed.
+  void expect_tidied_up() const {
+    EXPECT_EQ(processes_left(marker_, 1), 0u);
+    EXPECT_FALSE(anything_left(1));
+  }
   void expect_collected_by_the_next_run() const {
     EXPECT_EQ(processes_left(marker_, 1), 0u);
-    // Everything that is still in a group is ours to wait for: init has no marker.
     EXPECT_EQ(run_command(command("exit 0")).status, 0);
     // A record that was killed before it had its name may be someone's who is about to lock it; it
     // is given two seconds.
-    if (!records().empty()) {
+    if (anything_left(1)) {
       for (const std::string& name : records()) EXPECT_EQ(name[0], '.') << name;
       std::this_thread::sleep_for(milliseconds(2200));
       EXPECT_EQ(run_command(command("exit 0")).status, 0);
+      EXPECT_FALSE(anything_left(1));
     }
     EXPECT_THAT(groups_.left(), IsEmpty());
     EXPECT_THAT(records(), IsEmpty());
@@ -277,8 +290,21 @@ TEST_F(KilledCommand, WhileTheProgramRuns) {
     await_ready();
     run.kill(SIGKILL);
     EXPECT_EQ(run.wait().status, 137);
-    expect_collected_by_the_next_run();
+    expect_tidied_up();
   }
+}
+TEST_F(KilledCommand, TogetherWithItsLauncher) {
+  RunningCommand run(command(stubborn(marker_)));
+  await_ready();
+  pid_t launcher = 0;
+  for (const pid_t pid : descendants_of(run.pid())) {
+    if (contents_of("/proc/" + std::to_string(pid) + "/comm") == "cove-launcher\n") launcher = pid;
+  }
+  ASSERT_GT(launcher, 0);
+  kill(launcher, SIGKILL);
+  run.kill(SIGKILL);
+  run.wait();
+  expect_collected_by_the_next_run();
 }
 TEST_F(KilledCommand, AtAnyMomentOfItsStart) {
   std::mt19937 random(4711);
@@ -302,14 +328,14 @@ TEST_F(KilledCommand, WhileItEnds) {
     run.kill(SIGKILL);
     run.wait();
   }
-  expect_collected_by_the_next_run();
+  expect_tidied_up();
 }
 TEST_F(KilledCommand, AStoppedTreeGoesToo) {
   RunningCommand run(command("mark " + marker_ + " ; spawn kill-self 19 ; kill-self 19"));
   await_processes(2);
   run.kill(SIGKILL);
   run.wait();
-  expect_collected_by_the_next_run();
+  expect_tidied_up();
 }
 TEST_F(KilledCommand, ALibraryProcessThatIsKilledLeavesNothingEither) {
   // This program once more, in a child of its own, with a sandbox in its hands.
@@ -324,7 +350,7 @@ TEST_F(KilledCommand, ALibraryProcessThatIsKilledLeavesNothingEither) {
   await_ready();
   kill(child, SIGKILL);
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  expect_collected_by_the_next_run();
+  expect_tidied_up();
 }
 
 }  // namespace

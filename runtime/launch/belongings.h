@@ -1,0 +1,36 @@
+// What belongs to a sandbox on the host and outlives its processes: cgroups, a record, a uid range.
+//
+// The engine that makes them and the launcher that the sandbox is cloned from hold them both. The
+// engine's `lease` tells them apart: as long as its other end is open, the engine still makes
+// groups or reads their counters; afterwards, and once init is gone, the launcher takes all of it
+// away. So nothing stays behind a caller that was killed, and nobody waits for it behind one that
+// was not.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "cove/result.h"
+#include "runtime/kernel/fd.h"
+#include "runtime/state/state_directory.h"
+
+namespace cove {
+
+struct Belongings {
+  std::string id;
+  SandboxRecord record;
+  UniqueFd root;         // the host's root directory, for the groups' paths
+  UniqueFd records;      // the directory of records
+  UniqueFd record_file;  // holds the record's lock
+  UniqueFd slots;        // holds the slot's lock; none where there is no slot
+  UniqueFd lease;        // readable (end of file) once the engine has no more use for the groups
+
+  // First id on the host of the sandbox's range; none: IdMapping::single.
+  std::optional<std::uint32_t> first_id() const;
+};
+
+// Removes groups, slot and record. Only when all processes are gone, or are to be killed. What
+// cannot be removed stays on record, for the collector.
+Result<void> take_away(const Belongings& belongings, std::chrono::milliseconds patience);
+
+}  // namespace cove
