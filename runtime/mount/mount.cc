@@ -49,7 +49,11 @@ Result<UniqueFd> make_directories(BorrowedFd root, const std::string& path, Link
     UniqueFd next(open_directory(so_far));
     if (!next && errno == ENOENT) {
       if (mkdirat(here.number(), name.c_str(), 0755) != 0 && errno != EEXIST) {
-        return fail(mount_error("mkdir", so_far));
+        Error error = mount_error("make the missing directory to mount on", so_far);
+        // What is not mapped, or not writable, is another mount: one from the host.
+        if (error.sys_errno == EOVERFLOW || error.sys_errno == EROFS || error.sys_errno == EACCES)
+          error.hint = "it lies in a directory that is mounted from the host: make it there first";
+        return fail(std::move(error));
       }
       next.reset(open_directory(so_far));
     }
@@ -75,6 +79,8 @@ Result<void> set_mount_attributes(BorrowedFd mount, std::uint64_t set, Recursive
                                   BorrowedFd user_namespace) {
   mount_attr attributes{};
   attributes.attr_set = set;
+  // A copy of a shared mount is its peer: what is mounted on the one would appear on the other.
+  attributes.propagation = MS_PRIVATE;
   if (user_namespace) {
     attributes.attr_set |= MOUNT_ATTR_IDMAP;
     attributes.userns_fd = static_cast<std::uint64_t>(user_namespace.number());

@@ -195,7 +195,8 @@ class RootBuilder {
       return fail(root_error("make a file to mount on", path));
     auto node = clone_mount(host_root_, path.c_str(), Recursive::no);
     if (!node) return fail(node.error());
-    return attach_mount(*node, stage_, path.c_str());
+    auto safe = set_mount_attributes(*node, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, Recursive::no);
+    return safe ? attach_mount(*node, stage_, path.c_str()) : safe;
   }
 
   Result<void> make_root() {

@@ -3,13 +3,17 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "tests/support/host.h"
 #include "tests/support/sandbox.h"
@@ -339,8 +343,63 @@ TEST_F(Bind, AChildIsMadeAfterItsParentWhateverTheOrder) {
   for (const bool parent_first : {true, false}) {
     spec.mounts = {read_only_bind_of(parent.path(), "/data"), bind_of(child.path(), "/data/below")};
     if (!parent_first) std::swap(spec.mounts[0], spec.mounts[1]);
-    EXPECT_EQ(output(run(spec)), "parentchild");
+    const SandboxResult result = run(spec);
+    EXPECT_EQ(output(result), "parentchild") << shown(result);
   }
+}
+// A directory that is a mount of its own, and shared, as every mount is where systemd runs.
+class SharedDirectory {
+ public:
+  SharedDirectory() {
+    mounted_ = mount(path().c_str(), path().c_str(), nullptr, MS_BIND, nullptr) == 0 &&
+               mount(nullptr, path().c_str(), nullptr, MS_SHARED, nullptr) == 0;
+  }
+  SharedDirectory(const SharedDirectory&) = delete;
+  ~SharedDirectory() {
+    while (umount2(path().c_str(), MNT_DETACH) == 0) {
+    }
+  }
+  const std::string& path() const { return directory_.path(); }
+  bool mounted() const { return mounted_; }
+
+ private:
+  const TempDirectory directory_;
+  bool mounted_ = false;
+};
+
+TEST_F(Bind, WhatIsMountedInsideDoesNotAppearOnTheHostNorTheOtherWayRound) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  const SharedDirectory parent;
+  const TempDirectory child;
+  ASSERT_TRUE(parent.mounted());
+  for (const char* name : {"/below", "/late"})
+    ASSERT_EQ(mkdir((parent.path() + name).c_str(), 0755), 0);
+  put_file(child / "file", "child");
+  std::array<int, 2> gate{};
+  ASSERT_EQ(pipe2(gate.data(), O_CLOEXEC), 0);
+
+  SandboxSpec spec = probe(
+      "read-file /data/below/file ; put /data/started x ; count-stdin ; list /data/late");
+  spec.mounts = {bind_of(parent.path(), "/data"), bind_of(child.path(), "/data/below")};
+  spec.stdin_source = StdinInherit{};
+  Streams streams;
+  streams.stdin_fd = gate[0];
+  auto sandbox = shared_engine().launch(spec, streams);
+  ASSERT_TRUE(sandbox) << sandbox.error().message();
+  const double end = seconds_now() + 5 * slowness();
+  while (access((parent.path() + "/started").c_str(), F_OK) != 0 && seconds_now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+
+  EXPECT_THAT(names_in(parent.path() + "/below"), IsEmpty());  // the host's
+  const std::string late = parent.path() + "/late";
+  ASSERT_EQ(mount("tmpfs", late.c_str(), "tmpfs", 0, nullptr), 0);
+  put_file(late + "/secret", "of the host");
+  close(gate[1]);
+  const SandboxResult result = sandbox->wait();
+  close(gate[0]);
+  EXPECT_THAT(output(result), HasSubstr("child"));
+  EXPECT_THAT(output(result), Not(HasSubstr("secret"))) << shown(result);
+  EXPECT_EQ(umount2(late.c_str(), MNT_DETACH), 0);
 }
 TEST_F(Bind, ATargetThatIsMissingOnTheHostsDirectoryIsMadeThereAsItsOwner) {
   const TempDirectory parent, child;
