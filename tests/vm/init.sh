@@ -34,6 +34,11 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+# Everything here is tmpfs, which this kernel cannot idmap (6.3 can). What tests make lies in /tmp: give it a disk.
+truncate -s 512M /disk
+mke2fs -F /disk >/dev/null
+mount -t ext4 -o loop /disk /tmp
+chmod 1777 /tmp
 mount --make-rshared /  # as systemd leaves it
 for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
   echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
