@@ -138,6 +138,8 @@ using StdinSpec = std::variant<StdinNone, StdinInherit, StdinData>;
 struct SandboxSpec {
   std::optional<int> spec_version;  // 1, the only one so far
   std::optional<std::string>
+      description;  // for people; a profile's is what `cove profile ls` shows
+  std::optional<std::string>
       profile;  // a named sandbox; its fields yield to those given here. Default "default"
 
   // What to run it in: exactly one of the two.

@@ -73,6 +73,7 @@ void describe(V& v, S& s) {
 template <class V, MaybeConst<SandboxSpec> S>
 void describe(V& v, S& s) {
   v.field("spec_version", s.spec_version);
+  v.field("description", s.description);
   v.field("profile", s.profile);
   v.field("image", s.image);
   v.field("rootfs", s.rootfs);

@@ -14,6 +14,7 @@ namespace cove {
 inline SandboxSpec full_spec() {
   SandboxSpec spec;
   spec.spec_version = 1;
+  spec.description = "a spec with everything in it";
   spec.profile = "strict";
   spec.image = "python-demo:latest";
   spec.entrypoint = {"/bin/env", "-i"};

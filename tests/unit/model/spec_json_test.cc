@@ -49,7 +49,7 @@ std::vector<std::string> places_of(std::string_view text) {
 
 TEST(SpecJson, ReadsEveryField) {
   const SandboxSpec spec = read_ok(R"json({
-    "spec_version": 1, "profile": "strict", "image": "python-demo",
+    "spec_version": 1, "description": "all of it", "profile": "strict", "image": "python-demo",
     "entrypoint": ["/bin/env"], "command": ["python3", "-c", "print(1)"],
     "workdir": "/w", "user": "1000:1000", "hostname": "box",
     "env": {"A": "1", "B": ""}, "env_allowlist": ["LANG"],
@@ -63,6 +63,7 @@ TEST(SpecJson, ReadsEveryField) {
     "timeout": 1.5, "cpu_timeout": "200ms", "grace": 0, "network": "none", "read_only": true,
     "seccomp": "/etc/filter.json", "require": {"memory": "preferred", "seccomp": "required"}})json");
   EXPECT_EQ(spec.spec_version, 1);
+  EXPECT_EQ(spec.description, "all of it");
   EXPECT_EQ(spec.profile, "strict");
   EXPECT_EQ(spec.image, "python-demo");
   EXPECT_FALSE(spec.rootfs);
