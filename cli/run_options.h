@@ -1,7 +1,6 @@
 // The options of `cove run` and `cove plan`: one table, from words to a SandboxSpec.
 //
-// parse_run_options is a function of its arguments. It reports every mistake of the line (and of
-// the
+// parse_run_options is a function of its arguments. It reports every mistake of the line (and of the
 // --spec document) in one Error; what only the host can refuse is refused when the spec is planned.
 #pragma once
 

@@ -105,7 +105,9 @@ class Engine {
   Engine& operator=(Engine&&) noexcept;
   ~Engine();
 
-  // Looks at the host, the image and the mount sources. An image that is a transport
+  // Looks at the host, the image and the mount sources. What it reads of the kernel (sysctls, mounts
+  // of cgroup hierarchies) it reads again only when the caller's ids, capabilities, cgroups,
+  // processors or limit of open files have changed. An image that is a transport
   // ("docker-archive:...") is loaded into the store first, if it is not there.
   Result<Facts> gather(const SandboxSpec& spec);
 

@@ -24,8 +24,7 @@ Result<UniqueFd> make_proc();
 Result<void> cover_proc(const Plan& plan, BorrowedFd proc);
 
 // Attaches everything in the plan's order below /newroot, makes it the root, and leaves the
-// launcher's ground. On return
-// "/" is the sandbox's.
+// launcher's ground. On return "/" is the sandbox's.
 Result<void> build_root(const Plan& plan, PreparedRoot prepared, UniqueFd proc);
 
 }  // namespace cove

@@ -49,20 +49,26 @@ class Init {
   Result<void> set_up() {
     using Step = Result<void> (Init::*)();
     static constexpr std::array<Step, 10> kSteps{
-        &Init::drop_descriptors,  // first: an inherited lifeline would keep other sandboxes alive
-        &Init::forget_caller,     // before anything in here could look at /proc/1
-        &Init::await_maps,    // ids are nobody until then, and a rootless parent cannot write the
-                              // maps of a process that is not dumpable
-        &Init::become_root,   // files made from here on have an owner
-        &Init::lock_down,     // not dumpable, no new privileges, no bounding set
-        &Init::set_hostname,  //
-        &Init::make_network,  // slow, and in parallel with the launcher, who makes the overlay
-                              // meanwhile
-        &Init::prepare_proc,  // before the launcher's procfs is out of sight: the kernel asks for
-                              // it
-        &Init::build,         // waits for the launcher's mounts
-        &Init::let_go_of_ground,  // after the root: /dev/null of the sandbox takes the place of 0,
-                                  // 1 and 2
+        // First: an inherited lifeline would keep other sandboxes alive.
+        &Init::drop_descriptors,
+        // Before anything in here could look at /proc/1.
+        &Init::forget_caller,
+        // Ids are nobody until then, and a rootless parent cannot write the maps of a process that
+        // is not dumpable.
+        &Init::await_maps,
+        // Files made from here on have an owner.
+        &Init::become_root,
+        // Not dumpable, no new privileges, no bounding set.
+        &Init::lock_down,
+        &Init::set_hostname,
+        // Slow, and in parallel with the launcher, who makes the root; unless that had one ready.
+        &Init::make_network,
+        // Before the launcher's procfs is out of sight: the kernel asks for it.
+        &Init::prepare_proc,
+        // Waits for the launcher's mounts.
+        &Init::build,
+        // After the root: its /dev/null takes the place of 0, 1 and 2.
+        &Init::let_go_of_ground,
     };
     for (Step step : kSteps) {
       if (auto done = (this->*step)(); !done) return done;

@@ -1,14 +1,14 @@
 // What is said over a sandbox's control socket.
 //
 //   launcher                     init                      supervisor
-//      | --- maps ---------------> |   its ids are mapped        |
-//      | --- mounts + fds -------> |   it builds its root         |
-//      | == hands its end of the socket over =================> |
-//      |                           | <--- exec + fds ----------- |   may be sent at once; it waits
-//      in the socket |                           | ---- started -------------> |   the program's
-//      exec succeeded |                           | <--- signal --------------- | | | ---- exited
-//      --------------> |   and no other process is left |                           |      or | |
-//      | ---- failed --------------> |   a step before the exec failed
+//      | --- maps ---------------> |                             |   its ids are mapped
+//      | --- mounts + fds -------> |                             |   it builds its root
+//      | == hands its end of the socket over ==================> |
+//                                  | <--- exec + fds ----------- |   sent at once, read when init is ready
+//                                  | ---- started -------------> |   the program's exec succeeded
+//                                  | <--- signal --------------- |
+//                                  | ---- exited --------------> |   and no other process is left
+//      or                          | ---- failed --------------> |   a step before the exec failed
 //
 // End of file on the socket ends the other side: the supervisor holds its end alone, so init
 // notices whatever way it dies, and the kernel kills a pid namespace with its init.

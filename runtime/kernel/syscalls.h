@@ -49,7 +49,7 @@ class Stack {
 // of the memory, as vfork(2) and posix_spawn(3) do: the child runs on `stack` in ours, and we stand
 // still meanwhile. What it changes there stays changed.
 template <typename Function>
-pid_t clone3_and_call(clone_args args, const Stack& stack, Function& function) {
+pid_t clone3_and_call(clone_args args, [[maybe_unused]] const Stack& stack, Function& function) {
   const auto call = [](void* argument) { (*static_cast<Function*>(argument))(); };
   void (*const entry)(void*) = call;
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)

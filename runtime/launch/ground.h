@@ -1,13 +1,13 @@
 // The ground that sandboxes are cloned from: a mount namespace of the launcher's own.
 //
-//   /         a tmpfs
-//   /proc     the host's procfs: the kernel grants a new one (in a sandbox) only beside a whole one
-//   /newroot  where a sandbox attaches its root, in its own copy of all this
-//   /stage    where the launcher puts scratch and layers while it makes an overlay of them
-//   /own-proc where a sandbox's init gets its own procfs ready
-//   /mask     an empty file and an empty directory, to put over parts of /proc
-//   /host     the host's tree. Only without privilege: what a plain user mounts must be found in
-//   its own namespace
+//   /          a tmpfs
+//   /proc      the host's procfs: the kernel grants a new one (in a sandbox) only beside a whole one
+//   /own-proc  where a sandbox's init gets its own procfs ready
+//   /newroot   where a sandbox attaches its root, in its own copy of all this
+//   /stage     where the launcher puts scratch and layers while it makes an overlay of them
+//   /mask      an empty file and an empty directory, to put over parts of /proc
+//   /host      the host's tree. Only without privilege: what a plain user mounts must be found in
+//              its own namespace
 //
 // With privilege, mount sources come in as descriptors, and there is no host path in here at all:
 // not for the launcher, and not for the few microseconds that a sandbox's init needs to leave it.

@@ -1,7 +1,7 @@
 // From a plan to a living init.
 //
 // launch_sandbox runs in a process that stands on a Ground, the launcher. It clones init with all
-// namespaces at once, inside its cgroup; maps its ids; makes the root while init makes its network;
+// namespaces at once, inside its cgroup; maps its ids; makes the root while init makes its procfs;
 // hands the mounts over; and returns init's control socket. From there the supervisor takes over
 // (runtime/supervise).
 #pragma once

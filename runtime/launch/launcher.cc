@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/init/network.h"
+#include "runtime/kernel/syscalls.h"
 #include "runtime/launch/request.h"
 
 namespace cove {
@@ -127,11 +128,20 @@ class Launcher {
 
   void receive() {
     auto message = receive_message(socket_);
-    if (!message || message->body.empty()) return socket_.reset();  // the caller is gone
+    if (!message || message->body.empty()) return caller_is_gone();
     auto request = decode_request(std::move(*message));
     if (!request) return reply(request.error());
     if (const auto* privilege = std::get_if<Privilege>(&*request)) return prepare(*privilege);
     answer(std::get<OwnedRequest>(std::move(*request)));
+  }
+
+  // And so are its sandboxes, whatever it was that ended.
+  void caller_is_gone() {
+    socket_.reset();
+    for (Charge& charge : charges_) {
+      charge.belongings.lease.reset();
+      if (charge.init) kernel::pidfd_send_signal(charge.init.number(), SIGKILL);
+    }
   }
 
   // The network first: to enter the ground is to wait, in the end, for a grace period of the
@@ -176,13 +186,13 @@ class Launcher {
     if (!launched) return reply(launched.error());
     std::vector<BorrowedFd> fds;
     const std::string body = encode_reply(*launched, fds);
-    if (!send_message(socket_, body, fds)) socket_.reset();
     charges_.push_back({std::move(launched->pidfd), std::move(request.belongings)});
+    if (!send_message(socket_, body, fds)) caller_is_gone();
   }
 
   // What a sandbox that never was leaves behind is the engine's: it gets the error.
   void reply(const Error& error) {
-    if (!send_message(socket_, encode_reply(error))) socket_.reset();
+    if (!send_message(socket_, encode_reply(error))) caller_is_gone();
   }
 
   Result<Launched> launch(OwnedRequest& request) {

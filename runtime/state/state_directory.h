@@ -3,12 +3,11 @@
 //
 //   <state>/            0700
 //     sandboxes/<id>    one record per sandbox: its cgroups and its uid slot. Locked (flock) by its
-//     supervisor and its
-//                       init, who share the open file; a record that can be locked belongs to
-//                       nobody
-//     slots             uid ranges. Byte n is locked (an open file description lock) while slot n
-//     is in use; 32 bytes at
-//                       32 n name the sandbox that took it last, zero once that has been cleaned up
+//                       engine, launcher and init, who share the open file; a record that can be
+//                       locked belongs to nobody
+//     slots             uid ranges. Byte n is locked (an open file description lock) while slot n is
+//                       in use; 32 bytes at 32 n name the sandbox that took it last, zero once that
+//                       has been cleaned up
 //     seccomp/          compiled filters of the caller's own profiles
 //
 // A kill releases locks while the pid namespace is still dying. So a lock says nothing about
