@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .ONESHELL:
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help run test test-sanitized build install bench format tidy clean
+.PHONY: help run test build install bench format tidy clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -35,21 +35,18 @@ run:  ## installs what is missing, builds, makes a demo image, runs Python from 
 	python3 demo_image/show_result.py build/demo/result.json
 	echo "Now try: $(cove) run python-demo -- python3 -c 'print(6 * 7)'"
 
-test:  ## installs what is missing, builds, runs all tests: unit, lint, integration, vm
+test:  ## installs what is missing, builds, runs all tests: unit, lint, integration, sanitized, vm
 	@$(say) "Packages (only what is missing)"
 	packaging/install-packages.sh build test
-	$(say) "Building"
 	mkdir -p build
-	cmake --preset release $(TEST_OPTIONS) >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
-	cmake --build --preset release -j $(JOBS)
+	for preset in asan release; do
+	  $(say) "Building ($$preset)"
+	  cmake --preset $$preset $(TEST_OPTIONS) -DCOVE_SANITIZED_BUILD="$(CURDIR)/build/asan" \
+	    >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	  cmake --build --preset $$preset -j $(JOBS)
+	done
 	$(say) "Tests"
 	ctest --preset release --no-tests=error
-
-test-sanitized:  ## the unit and integration tests again, with AddressSanitizer and UBSan
-	@packaging/install-packages.sh build test
-	cmake --preset asan $(TEST_OPTIONS)
-	cmake --build --preset asan -j $(JOBS)
-	ctest --preset asan -L 'unit|integration' --no-tests=error
 
 build:  ## builds all of it into build/release
 	@packaging/install-packages.sh build

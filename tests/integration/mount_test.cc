@@ -378,8 +378,8 @@ TEST_F(Bind, WhatIsMountedInsideDoesNotAppearOnTheHostNorTheOtherWayRound) {
   std::array<int, 2> gate{};
   ASSERT_EQ(pipe2(gate.data(), O_CLOEXEC), 0);
 
-  SandboxSpec spec = probe(
-      "read-file /data/below/file ; put /data/started x ; count-stdin ; list /data/late");
+  SandboxSpec spec =
+      probe("read-file /data/below/file ; put /data/started x ; count-stdin ; list /data/late");
   spec.mounts = {bind_of(parent.path(), "/data"), bind_of(child.path(), "/data/below")};
   spec.stdin_source = StdinInherit{};
   Streams streams;

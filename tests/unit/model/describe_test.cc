@@ -52,7 +52,8 @@ TEST(Describe, ShowsEveryFieldOfTheSpec) {
   EXPECT_DESCRIBED(RlimitSpec, 2, a, b);
   EXPECT_DESCRIBED(ResourceSpec, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(StdinData, 1, a);
-  EXPECT_DESCRIBED(SandboxSpec, 22, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v);
+  EXPECT_DESCRIBED(SandboxSpec, 22, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
+                   v);
 }
 
 TEST(Describe, ShowsEveryFieldOfTheResult) {
