@@ -85,8 +85,10 @@ int launch_and_tell(const RunRequest& request) {
   const SandboxResult result = sandbox->wait();
   g_sandbox = nullptr;
   const int status = tell(request, result);
-  // Process 1 of a container waits, in Engine's destructor: with it all others end.
-  if (getpid() != 1) _exit(status);
+  // Where a container or a service ends with us, what is left has to go before: Engine's destructor
+  // waits for that.
+  const bool others_end_with_us = getpid() == 1 || getppid() == 1;
+  if (!others_end_with_us) _exit(status);
   return status;
 }
 

@@ -10,7 +10,7 @@
 //
 // The caller's process stays as it is: Cove changes neither its working directory, umask,
 // environment, resource limits, signal handlers and masks, nor its namespaces, and none of Cove's
-// processes is ever reaped by its wait(-1) or gives it a SIGCHLD. What an Engine adds is one small
+// processes is ever reaped by its wait(-1) or gives it a SIGCHLD (LaunchFrom::this_process aside). What an Engine adds is one small
 // process (the launcher, from which every sandbox is cloned), one thread with all signals blocked
 // (the supervisor of all its sandboxes) and descriptors, all close-on-exec.
 //

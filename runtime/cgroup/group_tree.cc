@@ -32,19 +32,19 @@ Result<UniqueFd> open_directory(BorrowedFd root, const std::string& path) {
   return fd;
 }
 
-// Makes `name` in `parent` and opens it.
-Result<UniqueFd> make_group(BorrowedFd parent, const std::string& name) {
+// Makes `name` in `parent` and opens it. `path`: the same for errors.
+Result<UniqueFd> make_group(BorrowedFd parent, const std::string& name, const std::string& path) {
   constexpr mode_t kMode = 0755;
   if (mkdirat(parent.number(), name.c_str(), kMode) != 0)
-    return fail(group_error("make the cgroup", name));
+    return fail(group_error("make the cgroup", path));
   UniqueFd group(openat(parent.number(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   struct stat status {};
   if (!group || fstat(group.number(), &status) != 0)
-    return fail(group_error("open the cgroup", name));
+    return fail(group_error("open the cgroup", path));
   // The caller's umask is not ours to change; a sandbox that may not look into its own group cannot
   // mount it.
   if ((status.st_mode & 07777) != kMode && fchmodat(parent.number(), name.c_str(), kMode, 0) != 0)
-    return fail(group_error("chmod the cgroup", name));
+    return fail(group_error("chmod the cgroup", path));
   return group;
 }
 
@@ -111,13 +111,13 @@ Result<GroupTree> GroupTree::begin(BorrowedFd root, const CgroupPlan& plan,
   auto directory = open_directory(root, parent->second);
   if (!directory) return fail(directory.error());
   if (auto done = delegate(*directory, plan.v2_delegate); !done) return fail(done.error());
-  auto top = make_group(*directory, tree.name_);
+  auto top = make_group(*directory, tree.name_, parent->second + "/" + tree.name_);
   if (!top) return fail(top.error());
   tree.top_ = std::move(*top);
   // Without controllers the rule that processes are in leaves does not hold.
   if (plan.v2_delegate.empty()) return tree;
   if (auto done = delegate(tree.top_, plan.v2_delegate); !done) return fail(done.error());
-  auto init = make_group(tree.top_, "init");
+  auto init = make_group(tree.top_, "init", parent->second + "/" + tree.name_ + "/init");
   if (!init) return fail(init.error());
   tree.init_ = std::move(*init);
   return tree;
@@ -133,12 +133,13 @@ Result<void> GroupTree::complete(const CgroupPlan& plan, const std::vector<Limit
 
 Result<void> GroupTree::complete_v2(const CgroupPlan& plan, const std::vector<LimitPlan>& limits,
                                     std::optional<std::uint32_t> owner) {
-  auto payload = make_group(top_, "payload");
+  const std::string path = plan.parents.at("") + "/" + name_ + "/payload";
+  auto payload = make_group(top_, "payload", path);
   if (!payload) return fail(payload.error());
   payload_ = std::move(*payload);
   if (!plan.v2_delegate.empty()) {
     if (auto done = delegate(payload_, plan.v2_delegate); !done) return done;
-    auto main = make_group(payload_, "main");
+    auto main = make_group(payload_, "main", path + "/main");
     if (!main) return fail(main.error());
     main_ = std::move(*main);
   }
@@ -156,7 +157,7 @@ Result<void> GroupTree::complete_v2(const CgroupPlan& plan, const std::vector<Li
   // file.
   for (BorrowedFd group : {top_.borrow(), main_group()}) {
     if (fchownat(group.number(), "cgroup.procs", *owner, *owner, 0) != 0)
-      return fail(group_error("give cgroup.procs to the sandbox's root", name_));
+      return fail(group_error("give cgroup.procs to the sandbox's root", path));
   }
   return {};
 }
@@ -164,7 +165,7 @@ Result<void> GroupTree::complete_v2(const CgroupPlan& plan, const std::vector<Li
 Result<void> GroupTree::complete_v1(const CgroupPlan& plan, const std::vector<LimitPlan>& limits) {
   for (const auto& [controller, parent] : plan.parents) {
     if (controller.empty()) continue;
-    auto group = make_group(root_, below_root(parent) + ("/" + name_));
+    auto group = make_group(root_, below_root(parent) + ("/" + name_), parent + "/" + name_);
     if (!group) return fail(group.error());
     for (const LimitPlan& limit : limits) {
       if (limit.mechanism != "cgroup-v1" || controller_of(limit.file) != controller) continue;

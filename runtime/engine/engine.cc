@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -70,9 +71,7 @@ class Engine::Impl {
         null_(std::move(null)) {}
   ~Impl() {
     supervisor_->end_all(kPatience);
-    // Process 1 of a container takes everything with it, so what is left has to go before.
-    const bool wait = options_.launch_from == LaunchFrom::launcher || getpid() == 1;
-    if (launcher_ && wait) launcher_->leave(kPatience);
+    if (launcher_) launcher_->leave(kPatience);
   }
 
   Result<Facts> gather(const SandboxSpec& spec, OpenedSources& sources) {
@@ -109,7 +108,10 @@ class Engine::Impl {
     if (!plan) return fail(plan.error());
     mark("plan");
     auto prepared = prepare(*plan, *state_, root_);
-    if (!prepared) return fail(prepared.error());
+    if (!prepared) {
+      host_.forget();
+      return fail(prepared.error());
+    }
     auto launched = clone_sandbox(*facts, *plan, streams, sources, *prepared);
     if (!launched) return fail(launched.error());
     milestones.insert(milestones.end(), prepared->milestones.begin(), prepared->milestones.end());
@@ -147,11 +149,12 @@ class Engine::Impl {
   // LaunchFrom::this_process. The launcher comes first: it gets ready meanwhile, and the fewer
   // pages of ours are in use, the sooner it is forked.
   Result<void> have_launcher_and_state() {
-    if (launcher_) return {};
-    auto forked = LauncherClient::fork_here();
-    if (!forked) return fail(forked.error());
-    launcher_.emplace(std::move(*forked));
-    launcher_->prepare(privilege());
+    if (!launcher_) {
+      auto forked = LauncherClient::fork_here();
+      if (!forked) return fail(forked.error());
+      launcher_.emplace(std::move(*forked));
+      launcher_->prepare(privilege());
+    }
     return open_state();
   }
 
@@ -179,9 +182,15 @@ class Engine::Impl {
     auto completed = complete(plan, streams, null_, prepared);
     auto launched = pending ? pending->finish() : Result<Launched>(fail(pending.error()));
     if (launched && completed) return launched;
+    // What was known of the host is no longer true, it may be.
+    host_.forget();
     // A sandbox that exists is the launcher's to take away, now that we let go of it.
-    if (!launched) (void)take_away(prepared.belongings, kPatience);
-    return fail(launched ? completed.error() : launched.error());
+    if (launched) {
+      shutdown(launched->control.number(), SHUT_RDWR);
+      return fail(completed.error());
+    }
+    (void)take_away(prepared.belongings, root_, state_->records(), kPatience);
+    return launched;
   }
 
   Result<PendingLaunch> ask_launcher(const Facts& facts, const Plan& plan,
@@ -190,6 +199,8 @@ class Engine::Impl {
                         {},
                         prepared.belongings,
                         prepared.groups.init_group(),
+                        root_,
+                        state_->records(),
                         prepared.filters,
                         facts.host.can_mknod ? DeviceNodes::make : DeviceNodes::bind};
     // With privilege, mounts are copied out of this process's namespace; the launcher's ground has
@@ -207,7 +218,7 @@ class Engine::Impl {
                                                 std::uint64_t began,
                                                 std::vector<Milestone> milestones) {
     return std::make_unique<Supervision>(SupervisionInputs{
-        std::move(prepared.belongings.id), std::move(plan), std::move(launched.pidfd),
+        std::move(prepared.belongings), std::move(plan), std::move(launched.pidfd),
         std::move(launched.control), std::move(launched.scratch), std::move(prepared.lease),
         std::move(prepared.groups), std::move(prepared.pipes.input),
         std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), began,

@@ -93,19 +93,12 @@ Result<void> prepare_pipes(const Plan& plan, const Streams& streams, BorrowedFd 
 }
 
 // Before anything exists that a killed process could leave: slot, then record, then groups.
-Result<void> prepare_belongings(const Plan& plan, StateDirectory& state, BorrowedFd root,
-                                Prepared& prepared) {
+Result<void> prepare_belongings(const Plan& plan, StateDirectory& state, Prepared& prepared) {
   Belongings& belongings = prepared.belongings;
   belongings.id = make_sandbox_id();
-  for (auto [copy, fd] :
-       {std::pair{&belongings.root, root}, {&belongings.records, state.records()}}) {
-    auto duplicated = duplicate(fd.number(), "a directory");
-    if (!duplicated) return fail(duplicated.error());
-    *copy = std::move(*duplicated);
-  }
   auto lease = make_socket_pair();
   if (!lease) return fail(lease.error());
-  prepared.lease = std::move(lease->first);
+  prepared.lease = Lease(std::move(lease->first));
   belongings.lease = std::move(lease->second);
 
   if (plan.identity.mapping == IdMapping::range) {
@@ -136,10 +129,10 @@ Result<Prepared> prepare(const Plan& plan, StateDirectory& state, BorrowedFd roo
   Prepared prepared;
   if (auto done = prepare_filters(plan, state, prepared); !done) return fail(done.error());
   prepared.milestones.push_back({"filters", monotonic_now()});
-  if (auto done = prepare_belongings(plan, state, root, prepared); !done) return fail(done.error());
+  if (auto done = prepare_belongings(plan, state, prepared); !done) return fail(done.error());
   auto groups = GroupTree::begin(root, plan.cgroup, prepared.belongings.id);
   if (!groups) {
-    (void)take_away(prepared.belongings, std::chrono::milliseconds(0));
+    (void)take_away(prepared.belongings, root, state.records(), std::chrono::milliseconds(0));
     return fail(groups.error());
   }
   prepared.groups = std::move(*groups);

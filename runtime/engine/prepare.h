@@ -26,7 +26,7 @@ struct ProgramPipes {
 
 struct Prepared {
   Belongings belongings;
-  UniqueFd lease;  // our end; dropped when the groups are of no more use
+  Lease lease;  // dropped when the groups are of no more use
   GroupTree groups;
   std::vector<std::vector<sock_filter>> filters;
   ProgramPipes pipes;

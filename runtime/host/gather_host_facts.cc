@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -145,6 +146,15 @@ bool leaves_hierarchy(const std::string& cgroup_parent) {
          cgroup_parent.find('\0') != std::string::npos;
 }
 
+// Blkio is no loss: v1 never had what io weights need.
+bool lacks_something(const HostFacts& host) {
+  return !host.user_namespaces || !host.cgroup.v2_usable ||
+         std::any_of(host.cgroup.controllers.begin(), host.cgroup.controllers.end(),
+                     [](const auto& controller) {
+                       return !controller.second.usable && controller.first != "io";
+                     });
+}
+
 }  // namespace
 
 bool caller_is_privileged() {
@@ -171,7 +181,7 @@ Result<HostFacts> HostFactsCache::gather(const std::vector<std::string>& env_all
   }
   HostTexts caller = read_caller();
   const std::lock_guard lock(mutex_);
-  if (!facts_ || !same_caller(caller, caller_)) {
+  if (!facts_ || !same_caller(caller, caller_) || lacks_something(*facts_)) {
     const HostTexts texts = read_host(caller, cgroup_parent_);
     if (texts.own_groups.empty() && texts.mountinfo.empty()) {
       Error error;
@@ -190,6 +200,11 @@ Result<HostFacts> HostFactsCache::gather(const std::vector<std::string>& env_all
     if (const char* value = getenv(variable.c_str())) host.environment[variable] = value;
   }
   return host;
+}
+
+void HostFactsCache::forget() {
+  const std::lock_guard lock(mutex_);
+  facts_.reset();
 }
 
 }  // namespace cove

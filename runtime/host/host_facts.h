@@ -45,11 +45,14 @@ bool caller_is_privileged();
 
 // gather_host_facts for somebody who asks often: as long as the caller is who and where it was
 // (ids, capabilities, cgroups, processors, limit of open files), what was read of the kernel and
-// its mounts the first time stands. Thread-safe.
+// its mounts the first time stands. Not where something was missing: it may have
+// been put right since. Thread-safe.
 class HostFactsCache {
  public:
   explicit HostFactsCache(std::string cgroup_parent) : cgroup_parent_(std::move(cgroup_parent)) {}
   Result<HostFacts> gather(const std::vector<std::string>& env_allowlist);
+  // Something that the facts promised did not hold.
+  void forget();
 
  private:
   const std::string cgroup_parent_;

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
 #include <string_view>
 
 #include "runtime/init/protocol.h"
@@ -29,6 +31,15 @@ Result<TargetKind> kind_of(BorrowedFd mount) {
   if (fstatat(mount.number(), "", &status, AT_EMPTY_PATH) != 0)
     return fail(build_error("stat a mount"));
   return S_ISDIR(status.st_mode) ? TargetKind::directory : TargetKind::file;
+}
+
+// Where a descriptor leads, as the ground's procfs tells it.
+Result<std::string> path_of(BorrowedFd fd) {
+  std::array<char, PATH_MAX> path{};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd.number());
+  const ssize_t length = readlink(link.c_str(), path.data(), path.size());
+  if (length <= 0) return fail(build_error("look up where a mount goes"));
+  return std::string(path.data(), static_cast<std::size_t>(length));
 }
 
 // A name for errors.
@@ -70,26 +81,18 @@ Result<void> cover(BorrowedFd root, const std::string& target, const MountPlan& 
   return attach_mount(*copy, place, "");
 }
 
-Result<UniqueFd> make_pts(const Plan& plan) {
-  std::vector<std::pair<std::string, std::string>> options{
-      {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
-  // Group 5 is tty in every distribution; with a single mapped id there is no such group.
-  if (plan.identity.mapping == IdMapping::range) options.emplace_back("gid", "5");
-  return make_filesystem("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-}
-
 // Attaches a plan's mounts to a root, in order.
 class RootAssembly {
  public:
   RootAssembly(const Plan& plan, BorrowedFd root) : plan_(plan), root_(root) {}
 
-  Result<void> attach_all(const PreparedRoot& prepared, BorrowedFd proc) {
+  Result<void> attach_all(const PreparedRoot& prepared, const OwnFilesystems& own) {
     for (const PreparedMount& directory : prepared.host_directories) {
       if (auto done = attach(directory.mount, directory.target, Links::refuse); !done) return done;
     }
     for (std::size_t i = 0; i < plan_.mounts.size(); ++i) {
       if (covers_proc(plan_.mounts[i])) continue;
-      auto done = attach_planned(plan_.mounts[i], prepared.mounts[i], proc);
+      auto done = attach_planned(plan_.mounts[i], prepared.mounts[i], own);
       if (!done) {
         done.error().step = step_of(plan_, plan_.mounts[i]);
         return done;
@@ -99,14 +102,13 @@ class RootAssembly {
   }
 
  private:
-  Result<void> attach_planned(const MountPlan& mount, BorrowedFd prepared, BorrowedFd proc) {
+  Result<void> attach_planned(const MountPlan& mount, BorrowedFd prepared,
+                              const OwnFilesystems& own) {
     switch (mount.kind) {
       case MountKind::proc:
-        return attach_own(proc, mount.target);
-      case MountKind::pts: {
-        const auto pts = make_pts(plan_);
-        return pts ? attach_own(*pts, mount.target) : fail(pts.error());
-      }
+        return attach_own(own.proc, mount.target);
+      case MountKind::pts:
+        return attach_own(own.pts, mount.target);
       case MountKind::mask:
       case MountKind::read_only:
         return cover(root_, mount.target, mount);
@@ -141,9 +143,6 @@ class RootAssembly {
 
   // What the kernel and we rely on: an image may not have it somewhere else.
   Result<void> attach_own(BorrowedFd mount, const std::string& target) {
-    const auto id = mount_id(mount);
-    if (!id) return fail(id.error());
-    own_.push_back(*id);
     return attach(mount, target, Links::refuse);
   }
 
@@ -153,9 +152,10 @@ class RootAssembly {
   Result<void> attach_asked_for(BorrowedFd mount, const std::string& target) {
     const auto place = place_for(mount, target, Links::follow_in_root);
     if (!place) return fail(place.error());
-    const auto id = mount_id(*place);
-    if (!id) return fail(id.error());
-    if (std::find(own_.begin(), own_.end(), *id) != own_.end()) {
+    const auto path = path_of(*place);
+    if (!path) return fail(path.error());
+    for (const char* own : {"/newroot/proc", "/newroot/dev"}) {
+      if (*path != own && !path->starts_with(std::string(own) + "/")) continue;
       return fail(Error{ErrorCode::image_invalid,
                         "",
                         EXDEV,
@@ -169,7 +169,6 @@ class RootAssembly {
 
   const Plan& plan_;
   const BorrowedFd root_;
-  std::vector<std::uint64_t> own_;  // ids of what attach_own attached
 };
 
 Result<void> enter(BorrowedFd root) {
@@ -237,6 +236,14 @@ Result<UniqueFd> make_proc() {
   return proc;
 }
 
+Result<UniqueFd> make_pts(const Plan& plan) {
+  std::vector<std::pair<std::string, std::string>> options{
+      {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
+  // Group 5 is tty in every distribution; with a single mapped id there is no such group.
+  if (plan.identity.mapping == IdMapping::range) options.emplace_back("gid", "5");
+  return make_filesystem("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+}
+
 Result<void> cover_proc(const Plan& plan, BorrowedFd proc) {
   // Only what is attached can be mounted on (before 6.15); build_root moves it, covers and all.
   if (auto done = attach_mount(proc, BorrowedFd(AT_FDCWD), kOwnProc); !done) return done;
@@ -251,11 +258,11 @@ Result<void> cover_proc(const Plan& plan, BorrowedFd proc) {
   return {};
 }
 
-Result<void> build_root(const Plan& plan, PreparedRoot prepared, UniqueFd proc) {
+Result<void> build_root(const Plan& plan, PreparedRoot prepared, OwnFilesystems own) {
   if (auto done = attach_mount(prepared.root, BorrowedFd(AT_FDCWD), kNewRoot); !done) return done;
   const UniqueFd root(open(kNewRoot, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root) return fail(build_error("open the new root"));
-  if (auto done = RootAssembly(plan, root).attach_all(prepared, proc); !done) return done;
+  if (auto done = RootAssembly(plan, root).attach_all(prepared, own); !done) return done;
   if (plan.process.make_workdir) {
     auto made = open_in_root(root, plan.process.workdir, TargetKind::directory, Missing::make);
     if (!made) {

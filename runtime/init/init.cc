@@ -48,7 +48,7 @@ class Init {
   // Each step says what breaks if it moves.
   Result<void> set_up() {
     using Step = Result<void> (Init::*)();
-    static constexpr std::array<Step, 10> kSteps{
+    static constexpr std::array<Step, 11> kSteps{
         // First: an inherited lifeline would keep other sandboxes alive.
         &Init::drop_descriptors,
         // Before anything in here could look at /proc/1.
@@ -65,6 +65,7 @@ class Init {
         &Init::make_network,
         // Before the launcher's procfs is out of sight: the kernel asks for it.
         &Init::prepare_proc,
+        &Init::prepare_pts,
         // Waits for the launcher's mounts.
         &Init::build,
         // After the root: its /dev/null takes the place of 0, 1 and 2.
@@ -171,8 +172,15 @@ class Init {
         return fail(init_error("nested user namespaces", "write 0 to user.max_user_namespaces"));
     }
     if (auto done = cover_proc(inputs_.plan, *proc); !done) return done;
-    proc_ = std::move(*proc);
+    own_.proc = std::move(*proc);
     mark("proc");
+    return {};
+  }
+
+  Result<void> prepare_pts() {
+    auto pts = make_pts(inputs_.plan);
+    if (!pts) return fail(pts.error());
+    own_.pts = std::move(*pts);
     return {};
   }
 
@@ -184,7 +192,7 @@ class Init {
     reader.u32();
     auto prepared = decode_mounts(inputs_.plan, reader, std::move(message->fds));
     if (!prepared) return fail(prepared.error());
-    auto built = build_root(inputs_.plan, std::move(*prepared), std::move(proc_));
+    auto built = build_root(inputs_.plan, std::move(*prepared), std::move(own_));
     mark("attach");
     return built;
   }
@@ -253,7 +261,7 @@ class Init {
     PayloadFds streams{fds[0], fds[1], fds[2], {}};
     for (std::size_t i = 3u + order.has_group; i < fds.size(); ++i)
       streams.v1_tasks.push_back(fds[i]);
-    auto become = [&] {
+    auto become = [&]() noexcept {
       const Error error = become_payload(order, streams, inputs_.filters);
       const std::string text = encode(to_report(error));
       (void)!write(writing.number(), text.data(), text.size());
@@ -350,7 +358,7 @@ class Init {
   const InitInputs& inputs_;
   const BorrowedFd control_;
   UniqueFd children_;
-  UniqueFd proc_;
+  OwnFilesystems own_;
   pid_t program_ = -1;
   kernel::Stack exec_stack_;
   std::vector<Milestone> milestones_;

@@ -14,9 +14,19 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <utility>
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
+#endif
+
+// Sanitizers keep books of stacks and memory that a child on a foreign stack would upset.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COVE_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define COVE_SANITIZED
+#endif
 #endif
 
 namespace cove::kernel {
@@ -45,14 +55,16 @@ class Stack {
   void* bottom_;
 };
 
-// Clones a child that calls `function`, which must exec or _exit. Where it can be, without a copy
+// Clones a child that calls `function`, which must exec or _exit, and be noexcept: there is nothing
+// on its stack to unwind to. Where it can be, without a copy
 // of the memory, as vfork(2) and posix_spawn(3) do: the child runs on `stack` in ours, and we stand
 // still meanwhile. What it changes there stays changed.
 template <typename Function>
-pid_t clone3_and_call(clone_args args, [[maybe_unused]] const Stack& stack, Function& function) {
+requires(noexcept(std::declval<Function&>()())) pid_t
+    clone3_and_call(clone_args args, [[maybe_unused]] const Stack& stack, Function& function) {
   const auto call = [](void* argument) { (*static_cast<Function*>(argument))(); };
   void (*const entry)(void*) = call;
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && !defined(COVE_SANITIZED)
   if (stack) {
     args.flags |= CLONE_VM | CLONE_VFORK;
     args.stack = stack.bottom();

@@ -19,8 +19,6 @@ namespace cove {
 struct Belongings {
   std::string id;
   SandboxRecord record;
-  UniqueFd root;         // the host's root directory, for the groups' paths
-  UniqueFd records;      // the directory of records
   UniqueFd record_file;  // holds the record's lock
   UniqueFd slots;        // holds the slot's lock; none where there is no slot
   UniqueFd lease;        // readable (end of file) once the engine has no more use for the groups
@@ -30,7 +28,23 @@ struct Belongings {
 };
 
 // Removes groups, slot and record. Only when all processes are gone, or are to be killed. What
-// cannot be removed stays on record, for the collector.
-Result<void> take_away(const Belongings& belongings, std::chrono::milliseconds patience);
+// cannot be removed stays on record, for the collector. `root`: the host's root directory;
+// `records`: the directory of records.
+Result<void> take_away(const Belongings& belongings, BorrowedFd root, BorrowedFd records,
+                       std::chrono::milliseconds patience);
+
+// The engine's end of a lease. Shut down, not only closed: a child that the caller forked may hold
+// a duplicate.
+class Lease {
+ public:
+  Lease() = default;
+  explicit Lease(UniqueFd end) : end_(std::move(end)) {}
+  Lease(Lease&&) = default;
+  Lease& operator=(Lease&& other) noexcept;
+  ~Lease();
+
+ private:
+  UniqueFd end_;
+};
 
 }  // namespace cove

@@ -39,6 +39,8 @@ struct LaunchInputs {
   AcquiredMounts mounts;
   const Belongings& belongings;
   BorrowedFd init_group;  // v2; none: stays in the launcher's
+  // To take the belongings away: the host's root directory and the directory of records.
+  BorrowedFd root, records;
   const std::vector<std::vector<sock_filter>>& filters;
   DeviceNodes device_nodes = DeviceNodes::bind;
   Network network = Network::make;

@@ -48,7 +48,9 @@ class NetworkAhead {
   }
 
   // Before the ground is entered, which has no path to it.
-  void remember_host() { host_ = UniqueFd(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)); }
+  void remember_host() {
+    if (!host_) host_ = UniqueFd(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  }
 
  private:
   UniqueFd host_;
@@ -77,8 +79,8 @@ struct Charge {
   bool is_over() const { return !init && !belongings.lease; }
 
   // True once there is nothing more to do for it.
-  bool settle() {
-    if (take_away(belongings, std::chrono::milliseconds(0))) return true;
+  bool settle(BorrowedFd root, BorrowedFd records) {
+    if (take_away(belongings, root, records, std::chrono::milliseconds(0))) return true;
     const std::uint64_t now = monotonic_now();
     if (busy_since == 0) busy_since = now;
     // It stays on record; our end of the lock goes, and the collector gets it.
@@ -91,8 +93,8 @@ class Launcher {
   Launcher(UniqueFd socket, Expect expect) : socket_(std::move(socket)), expect_(expect) {}
 
   int serve() {
-    while (socket_ || !charges_.empty()) {
-      std::vector<pollfd> events{{socket_.number(), POLLIN, 0}};
+    while (!caller_gone_ || !charges_.empty()) {
+      std::vector<pollfd> events{{caller_gone_ ? -1 : socket_.number(), POLLIN, 0}};
       for (const Charge& charge : charges_)
         events.push_back({charge.awaited().number(), POLLIN, 0});
       const int count = poll(events.data(), events.size(), patience());
@@ -109,35 +111,45 @@ class Launcher {
 
  private:
   // For how long nothing needs to be done, as poll(2) takes it.
-  int patience() const { return over() > 0 || (chores_ && socket_) ? kQuietMilliseconds : -1; }
+  int patience() const {
+    return over() > 0 || (chores_ && !caller_gone_) ? kQuietMilliseconds : -1;
+  }
 
   std::ptrdiff_t over() const {
     return std::count_if(charges_.begin(), charges_.end(), std::mem_fn(&Charge::is_over));
   }
 
   void settle() {
-    std::erase_if(charges_, [](Charge& charge) { return charge.is_over() && charge.settle(); });
+    std::erase_if(charges_, [this](Charge& charge) {
+      return charge.is_over() && charge.settle(root_, records_);
+    });
   }
 
   // Between two launches: what the next one need not wait for.
   void do_chores() {
     if (!std::exchange(chores_, false)) return;
     if (ground_ && ground_->privilege() == Privilege::root) network_.make_ahead();
-    clear_stage();
+    empty_stage();
+  }
+
+  void empty_stage() {
+    if (std::exchange(stage_used_, false)) clear_stage();
   }
 
   void receive() {
     auto message = receive_message(socket_);
-    if (!message || message->body.empty()) return caller_is_gone();
+    if (!message) return reply(message.error());  // too many descriptors, for one of us
+    if (message->body.empty()) return caller_is_gone();
     auto request = decode_request(std::move(*message));
     if (!request) return reply(request.error());
     if (const auto* privilege = std::get_if<Privilege>(&*request)) return prepare(*privilege);
     answer(std::get<OwnedRequest>(std::move(*request)));
   }
 
-  // And so are its sandboxes, whatever it was that ended.
+  // And so are its sandboxes, whatever it was that ended. The socket stays open: a caller that only
+  // lets us go waits for its end (LauncherClient::leave).
   void caller_is_gone() {
-    socket_.reset();
+    caller_gone_ = true;
     for (Charge& charge : charges_) {
       charge.belongings.lease.reset();
       if (charge.init) kernel::pidfd_send_signal(charge.init.number(), SIGKILL);
@@ -147,13 +159,18 @@ class Launcher {
   // The network first: to enter the ground is to wait, in the end, for a grace period of the
   // kernel's, while the engine keeps its processor busy.
   void prepare(Privilege privilege) {
-    if (ground_) return;
-    mark("began");
+    if (host_mounts_) return;
+    // What is mounted below the host's root is found as long as its mount namespace lives; the
+    // caller's may end with the caller.
+    host_mounts_ = UniqueFd(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
     network_.remember_host();
+    mark("began");
     if (privilege == Privilege::root) network_.make_ahead();
     mark("network");
     (void)stand_on_ground(privilege);
     mark("ground");
+    // Only where the launch waits for this is it a part of it.
+    if (expect_ == Expect::many) milestones_.clear();
   }
 
   void mark(const char* name) { milestones_.push_back({name, monotonic_now()}); }
@@ -169,13 +186,23 @@ class Launcher {
                         "make a new engine",
                         {}});
     }
-    auto entered = Ground::enter(privilege);
-    if (!entered) return fail(entered.error());
-    ground_ = std::move(*entered);
-    return {};
+    // A process that could not enter it has gone half the way, and cannot try again.
+    if (!ground_error_) {
+      auto entered = Ground::enter(privilege);
+      if (entered) {
+        ground_ = std::move(*entered);
+        return {};
+      }
+      ground_error_ = entered.error();
+    }
+    return fail(*ground_error_);
   }
 
   void answer(OwnedRequest request) {
+    if (!root_) {
+      root_ = std::move(request.root);
+      records_ = std::move(request.records);
+    }
     mark("request");
     auto launched = launch(request);
     if (launched)
@@ -198,7 +225,8 @@ class Launcher {
   Result<Launched> launch(OwnedRequest& request) {
     const Privilege privilege = request.belongings.first_id() ? Privilege::root : Privilege::user;
     if (auto done = stand_on_ground(privilege); !done) return fail(done.error());
-    if (chores_) clear_stage();
+    empty_stage();
+    stage_used_ = true;
     if (privilege == Privilege::user) {
       auto acquired = acquire_mounts(request.plan, request.sources, {}, ground_->host_root(),
                                      FindBinds::by_path);
@@ -207,18 +235,28 @@ class Launcher {
     }
     auto network = network_.choose(request.plan);
     if (!network) return fail(network.error());
-    return launch_sandbox(
-        *ground_, {request.plan, std::move(request.mounts), request.belongings, request.init_group,
-                   request.filters, request.device_nodes, *network});
+    return launch_sandbox(*ground_, {request.plan,
+                                     std::move(request.mounts),
+                                     request.belongings,
+                                     request.init_group,
+                                     {},
+                                     {},
+                                     request.filters,
+                                     request.device_nodes,
+                                     *network});
   }
 
-  UniqueFd socket_;  // none: the caller is gone
+  UniqueFd socket_;
+  bool caller_gone_ = false;
   const Expect expect_;
+  UniqueFd root_, records_, host_mounts_;
   std::optional<Ground> ground_;
+  std::optional<Error> ground_error_;
   NetworkAhead network_;
   std::vector<Milestone> milestones_;  // of the next reply
   std::vector<Charge> charges_;
   bool chores_ = false;
+  bool stage_used_ = false;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "runtime/kernel/command_line.h"
@@ -37,13 +38,15 @@ struct Start {
 // system calls here, and no memory but the stack.
 bool leave_caller(int socket) {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  sigset_t none;
-  sigemptyset(&none);
+  // A launcher lives as long as its socket. Whoever stops a service or kills by name reaches it as
+  // well as its caller, and it is needed to the end.
+  sigset_t all;
+  sigfillset(&all);
   umask(077);
   return null >= 0 && setsid() >= 0 && chdir("/") == 0 && dup2(socket, kLauncherSocket) >= 0 &&
          dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(null, 2) >= 0 &&
          kernel::close_range(kLauncherSocket + 1, ~0u, 0) == 0 &&
-         sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
+         sigprocmask(SIG_SETMASK, &all, nullptr) == 0;
 }
 
 int become_launcher(void* argument) {
@@ -75,24 +78,32 @@ Result<UniqueFd> raise_above_streams(UniqueFd fd) {
 // The processors that a process may run on, for the largest kernels that are built.
 class Processors {
  public:
-  Processors() { known_ = sched_getaffinity(0, sizeof set_, set_.data()) == 0; }
+  // All that are online, or nothing is done: a restriction by the caller (taskset) could not be
+  // given back as it was.
+  Processors()
+      : all_(sched_getaffinity(0, sizeof set_, set_.data()) == 0 &&
+             CPU_COUNT_S(sizeof set_, set_.data()) == sysconf(_SC_NPROCESSORS_ONLN)) {}
   // Moves a child that was just forked to another processor than ours, if it has one. Where an idle
   // virtual processor looks busy to its kernel (KVM), the child would else wait for us to block,
   // which costs all that was to be gained by working beside each other.
   void send_away(pid_t child) const {
     const int here = sched_getcpu();
     auto others = set_;
-    if (!known_ || here < 0 || CPU_COUNT_S(sizeof others, others.data()) < 2) return;
+    if (!all_ || here < 0 || CPU_COUNT_S(sizeof others, others.data()) < 2) return;
     CPU_CLR_S(static_cast<unsigned>(here), sizeof others, others.data());
     sched_setaffinity(child, sizeof others, others.data());
   }
+  // Of every processor there may be: the kernel keeps what is asked for, and those that a cpuset
+  // gains later are in it.
   void give_back() const {
-    if (known_) sched_setaffinity(0, sizeof set_, set_.data());
+    decltype(set_) every;
+    std::memset(every.data(), 0xff, sizeof every);
+    if (all_) sched_setaffinity(0, sizeof every, every.data());
   }
 
  private:
   std::array<cpu_set_t, 8> set_{};  // of 1024 each
-  bool known_;
+  bool all_;
 };
 
 Error launcher_is_gone() {
@@ -144,6 +155,16 @@ Result<LauncherClient> LauncherClient::fork_here() {
   if (!sockets) return fail(sockets.error());
   auto theirs = raise_above_streams(std::move(sockets->second));
   if (!theirs) return fail(theirs.error());
+  struct stat threads {};
+  if (stat("/proc/self/task", &threads) == 0 && threads.st_nlink > 3) {  // ".", ".." and one
+    return fail(Error{ErrorCode::invalid_argument,
+                      "launcher",
+                      0,
+                      "a process with several threads cannot launch from itself",
+                      "",
+                      "use LaunchFrom::launcher",
+                      {}});
+  }
   const Processors processors;
   const pid_t child = fork();
   if (child < 0) {
@@ -175,7 +196,8 @@ Result<PendingLaunch> LauncherClient::launch(const LaunchInputs& inputs,
   std::vector<BorrowedFd> fds;
   const std::string body = encode_request(inputs, sources, fds);
   std::unique_lock lock(mutex_);
-  if (!send_message(socket_, body, fds)) return fail(launcher_is_gone());
+  if (auto sent = send_message(socket_, body, fds); !sent)
+    return fail(sent.error().sys_errno == EPIPE ? launcher_is_gone() : sent.error());
   return PendingLaunch(*this, std::move(lock));
 }
 

@@ -17,7 +17,7 @@ int main() {
     return 125;
   }
   // An ignored signal stays ignored through exec; a sandbox must not inherit what its caller
-  // ignores.
+  // ignores. All of them stay blocked (launcher_client.cc).
   cove::kernel::reset_signals();
   return cove::serve_launches(cove::UniqueFd(kSocket), cove::Expect::many);
 }

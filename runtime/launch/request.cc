@@ -66,8 +66,7 @@ void write_belongings(const Belongings& belongings, MessageWriter& writer, FdWri
   writer.u32(record.slot.has_value()).u32(record.slot.value_or(0));
   writer.u32(static_cast<std::uint32_t>(record.groups.size()));
   for (const std::string& group : record.groups) writer.text(group);
-  for (const UniqueFd* fd : {&belongings.root, &belongings.records, &belongings.record_file,
-                             &belongings.slots, &belongings.lease})
+  for (const UniqueFd* fd : {&belongings.record_file, &belongings.slots, &belongings.lease})
     fds.add(*fd);
 }
 
@@ -79,8 +78,7 @@ Belongings read_belongings(MessageReader& reader, FdReader& fds) {
   if (has_slot) belongings.record.slot = slot;
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
     belongings.record.groups.push_back(reader.text());
-  for (UniqueFd* fd : {&belongings.root, &belongings.records, &belongings.record_file,
-                       &belongings.slots, &belongings.lease})
+  for (UniqueFd* fd : {&belongings.record_file, &belongings.slots, &belongings.lease})
     *fd = fds.take();
   return belongings;
 }
@@ -122,6 +120,8 @@ std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceF
   fd_writer.add_all(inputs.mounts.directories);
   fd_writer.add_all(inputs.mounts.binds);
   fd_writer.add(inputs.init_group);
+  fd_writer.add(inputs.root);
+  fd_writer.add(inputs.records);
   writer.u32(static_cast<std::uint32_t>(inputs.filters.size()));
   for (const auto& filter : inputs.filters) writer.text(bytes_of(filter));
   return writer.body();
@@ -146,6 +146,8 @@ Result<Request> decode_request(Message message) {
   request.mounts.directories = fd_reader.take_all();
   request.mounts.binds = fd_reader.take_all();
   request.init_group = fd_reader.take();
+  request.root = fd_reader.take();
+  request.records = fd_reader.take();
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
     request.filters.push_back(filter_of(reader.text()));
   if (!reader.good()) return fail(cut_short());

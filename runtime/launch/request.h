@@ -21,7 +21,7 @@ struct OwnedRequest {
   std::vector<SourceFacts> sources;
   AcquiredMounts mounts;
   Belongings belongings;
-  UniqueFd init_group;
+  UniqueFd init_group, root, records;
   std::vector<std::vector<sock_filter>> filters;
   DeviceNodes device_nodes = DeviceNodes::bind;
 };

@@ -149,12 +149,4 @@ Result<UniqueFd> open_in_root(BorrowedFd root, const std::string& path, TargetKi
   return target;
 }
 
-Result<std::uint64_t> mount_id(BorrowedFd fd) {
-  struct statx status {};
-  if (statx(fd.number(), "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0) {
-    return fail(mount_error("statx for the mount's id"));
-  }
-  return status.stx_mnt_id;
-}
-
 }  // namespace cove

@@ -50,7 +50,4 @@ enum class Links {
 Result<UniqueFd> open_in_root(BorrowedFd root, const std::string& path, TargetKind kind,
                               Missing missing, Links links = Links::follow_in_root);
 
-// Identifies a mount, attached or not, in this boot (statx(2), STATX_MNT_ID, 5.8).
-Result<std::uint64_t> mount_id(BorrowedFd fd);
-
 }  // namespace cove

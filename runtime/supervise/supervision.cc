@@ -29,7 +29,7 @@ std::uint64_t nanoseconds(Duration duration) {
 }  // namespace
 
 Supervision::Supervision(SupervisionInputs inputs)
-    : id_(std::move(inputs.sandbox_id)),
+    : belongings_(std::move(inputs.belongings)),
       plan_(std::move(inputs.plan)),
       pidfd_(std::move(inputs.pidfd)),
       control_(std::move(inputs.control)),
@@ -45,12 +45,9 @@ Supervision::Supervision(SupervisionInputs inputs)
   if (!in_) in_pending_ = Pending::done;
 }
 
-// Shut down, not only closed: a duplicate of the former is in the caller's hands (Sandbox::signal),
-// and of both in those of a child that the caller forked.
-Supervision::~Supervision() {
-  shutdown(control_.number(), SHUT_RDWR);
-  shutdown(lease_.number(), SHUT_RDWR);
-}
+// Shut down, not only closed: a duplicate is in the caller's hands (Sandbox::signal), or in those of
+// a child that the caller forked.
+Supervision::~Supervision() { shutdown(control_.number(), SHUT_RDWR); }
 
 std::vector<Supervision::Interest> Supervision::interests() const {
   std::vector<Interest> wanted;
@@ -261,7 +258,7 @@ void Supervision::arm_clocks(std::uint64_t now) {
 void Supervision::compose_result() {
   GroupStatistics stats = groups_.statistics();
   stats.own_limit_met |= own_limit_met_;
-  result_.sandbox_id = id_;
+  result_.sandbox_id = belongings_.id;
   result_.image_digest = plan_.image_digest;
   result_.enforced = plan_.enforced;
   result_.degraded = plan_.degraded;

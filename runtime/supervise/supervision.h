@@ -1,4 +1,4 @@
-// One sandbox, from the moment its init lives until nothing of it is left: a state machine that is
+// One sandbox, from the moment its init lives until its result is there: a state machine that is
 // told of events and says what it waits for next.
 //
 //   starting --started--> running --exited--> draining --streams at their end--> ended
@@ -19,15 +19,16 @@
 #include "runtime/cgroup/group_tree.h"
 #include "runtime/init/protocol.h"
 #include "runtime/kernel/fd.h"
+#include "runtime/launch/belongings.h"
 #include "runtime/supervise/copier.h"
 
 namespace cove {
 
 struct SupervisionInputs {
-  std::string sandbox_id;
+  Belongings belongings;  // for its locks: as long as the counters are read, nobody collects them
   Plan plan;
   UniqueFd pidfd, control, scratch;
-  UniqueFd lease;  // of `groups`; shut down when the result has what they counted
+  Lease lease;  // of `groups`
   GroupTree groups;
   std::optional<InputCopier> in;
   OutputCopier out, err;
@@ -73,7 +74,7 @@ class Supervision {
   // Once ended: the result, once.
   SandboxResult take_result() { return std::move(result_); }
   int control_fd() const { return control_.number(); }
-  const std::string& id() const { return id_; }
+  const std::string& id() const { return belongings_.id; }
 
  private:
   enum class State { starting, running, draining, ended };
@@ -95,9 +96,10 @@ class Supervision {
   void fill_usage(const GroupStatistics& stats);
   void fill_steps();
 
-  const std::string id_;
+  const Belongings belongings_;
   Plan plan_;
-  UniqueFd pidfd_, control_, scratch_, lease_;
+  UniqueFd pidfd_, control_, scratch_;
+  Lease lease_;
   GroupTree groups_;
   std::optional<InputCopier> in_;
   OutputCopier out_, err_;

@@ -442,12 +442,12 @@ TEST(Leaks, TheLauncherHoldsNothingOfTheCaller) {
   }
   EXPECT_EQ(contents_of("/proc/" + launcher + "/environ"), "");
   EXPECT_EQ(contents_of("/proc/" + launcher + "/cmdline"), std::string("cove-launcher\0", 14));
-  // Streams, socket, the network namespace it began in, and a procfs to find namespaces by.
+  // Streams, socket, the namespaces it began in, and a procfs to find others by.
   for (const std::string& fd : names_in("/proc/" + launcher + "/fd")) {
     std::array<char, 256> target{};
     const std::string link = "/proc/" + launcher + "/fd/" + fd;
     if (readlink(link.c_str(), target.data(), target.size() - 1) < 0) continue;  // closed again
-    EXPECT_THAT(target.data(), MatchesRegex("/dev/null|socket:.*|net:.*|/proc|/")) << fd;
+    EXPECT_THAT(target.data(), MatchesRegex("/dev/null|socket:.*|net:.*|mnt:.*|/proc|/")) << fd;
   }
 }
 

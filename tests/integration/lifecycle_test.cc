@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -237,6 +240,35 @@ TEST_F(Lifecycle, ASignalToTheCommandAtAnyMomentOfItsStartEndsIt) {
   EXPECT_EQ(processes_left(marker_, 1), 0u);
 }
 
+TEST_F(Lifecycle, ASignalToAllProcessesOfTheCommandIsStillTheProgramsToAnswer) {
+  // As whoever stops a service does it: the launcher lives as long as it is needed.
+  RunningCommand run(cove_run({}, "on-signal 15 got-it 7 ; print up ; sleep 300"));
+  ASSERT_TRUE(run.wait_for_output("up\n"));
+  std::size_t launchers = 0;
+  for (const pid_t pid : descendants_of(run.pid())) {
+    if (contents_of("/proc/" + std::to_string(pid) + "/comm") != "cove-launcher\n") continue;
+    ++launchers;
+    kill(pid, SIGTERM);
+  }
+  EXPECT_EQ(launchers, 1u);
+  run.kill(SIGTERM);
+  const CommandOutcome outcome = run.wait();
+  EXPECT_EQ(outcome.status, 7) << outcome.err;
+  EXPECT_EQ(outcome.out, "up\ngot-it\n");
+}
+TEST_F(Lifecycle, TheLauncherOfTheCommandShowsNothingOfIt) {
+  RunningCommand run(cove_run({"-e", "TOKEN=" + marker_}, "print up ; sleep 300"));
+  ASSERT_TRUE(run.wait_for_output("up\n"));
+  for (const pid_t pid : descendants_of(run.pid())) {
+    const std::string process = "/proc/" + std::to_string(pid);
+    if (contents_of(process + "/comm") != "cove-launcher\n") continue;
+    EXPECT_EQ(contents_of(process + "/cmdline").find(marker_), std::string::npos);
+    EXPECT_EQ(contents_of(process + "/environ").find("PATH="), std::string::npos);
+  }
+  run.kill(SIGKILL);
+  run.wait();
+}
+
 // kill -9 of `cove run` at random moments: after a second no process, and the next run removes the
 // rest.
 class KilledCommand : public Lifecycle {
@@ -283,6 +315,83 @@ class KilledCommand : public Lifecycle {
   }
   const PrivateGroups groups_;
 };
+
+// Runs the command in new namespaces, of which it is the last process.
+int status_in_namespaces(int flags, const std::vector<std::string>& argv) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::vector<char*> words;
+    for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    if (unshare(flags) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      _exit(201);
+    const pid_t first = (flags & CLONE_NEWPID) != 0 ? fork() : 0;
+    if (first == 0) {
+      if ((flags & CLONE_NEWPID) != 0 && mount("proc", "/proc", "proc", 0, nullptr) != 0)
+        _exit(202);
+      execv(words[0], words.data());
+      _exit(203);
+    }
+    int status = 0;
+    waitpid(first, &status, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 204);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(KilledCommand, AsProcessOneItLeavesNothingAtItsEnd) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(status_in_namespaces(CLONE_NEWPID | CLONE_NEWNS, command("exit 7")), 7);
+    EXPECT_FALSE(anything_left(0));
+  }
+}
+TEST_F(KilledCommand, ItsGroupsAreRemovedAlsoWhereItsMountNamespaceEndsWithIt) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(status_in_namespaces(CLONE_NEWNS, command("exit 7")), 7);
+    EXPECT_FALSE(anything_left(1));
+  }
+}
+TEST_F(KilledCommand, AGroupThatCannotBeMadeLeavesNothing) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  // init's group can be made, and the program's not: init lives already.
+  const std::string most = mechanism_of("memory") == "cgroup-v2" ? "2" : "1";
+  std::string limited;
+  for (const std::string& group : groups_named(groups_.parent().substr(1))) {
+    const std::string file = group + "/cgroup.max.descendants";
+    if (access(file.c_str(), W_OK) == 0) limited = file;
+  }
+  if (limited.empty()) GTEST_SKIP() << "needs cgroup-v2 memory or a hybrid host";
+  put_file(limited, most);
+  EngineOptions options;
+  options.cgroup_parent = groups_.parent();
+  auto engine = Engine::create(options);
+  ASSERT_TRUE(engine);
+  const SandboxResult result = engine->run(probe("exit 3"));
+  ASSERT_TRUE(result.error) << shown(result);
+  EXPECT_THAT(result.error->where, HasSubstr("/payload"));
+  EXPECT_FALSE(anything_left(1));
+  put_file(limited, "max");
+  EXPECT_EQ(engine->run(probe("exit 3")).exit_code, 3);
+}
+TEST_F(KilledCommand, AParentThatIsMadeLaterIsSeen) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  EngineOptions options;
+  options.cgroup_parent = groups_.parent() + "/late";
+  auto engine = Engine::create(options);
+  ASSERT_TRUE(engine);
+  SandboxSpec spec = probe("exit 3");
+  spec.resources.memory = mebibytes(64);
+  EXPECT_TRUE(engine->run(spec).error);
+  for (const std::string& group : groups_named(groups_.parent().substr(1)))
+    ASSERT_EQ(mkdir((group + "/late").c_str(), 0755), 0) << group;
+  const SandboxResult result = engine->run(spec);
+  EXPECT_EQ(result.exit_code, 3) << shown(result);
+  EXPECT_EQ(result.enforced.count(Protection::memory), 1u);
+}
 
 TEST_F(KilledCommand, WhileTheProgramRuns) {
   for (int i = 0; i < 3; ++i) {
