@@ -16,6 +16,7 @@
 #include "runtime/host/host_facts.h"
 #include "runtime/launch/launch.h"
 #include "runtime/launch/launcher.h"
+#include "runtime/launch/take_away.h"
 #include "runtime/state/state_directory.h"
 #include "runtime/supervise/supervisor.h"
 

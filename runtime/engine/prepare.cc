@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/launch/take_away.h"
 #include "runtime/seccomp/filter.h"
 
 namespace cove {

@@ -12,7 +12,7 @@
 #include "runtime/cgroup/group_tree.h"
 #include "runtime/engine/sources.h"
 #include "runtime/init/protocol.h"
-#include "runtime/launch/belongings.h"
+#include "runtime/state/belongings.h"
 #include "runtime/state/state_directory.h"
 #include "runtime/supervise/copier.h"
 

@@ -20,9 +20,9 @@
 #include "runtime/init/init.h"
 #include "runtime/init/protocol.h"
 #include "runtime/kernel/fd.h"
-#include "runtime/launch/belongings.h"
 #include "runtime/launch/ground.h"
 #include "runtime/mount/root.h"
+#include "runtime/state/belongings.h"
 
 namespace cove {
 

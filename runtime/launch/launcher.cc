@@ -15,6 +15,7 @@
 #include "runtime/init/network.h"
 #include "runtime/kernel/syscalls.h"
 #include "runtime/launch/request.h"
+#include "runtime/launch/take_away.h"
 
 namespace cove {
 namespace {
@@ -60,7 +61,8 @@ class NetworkAhead {
 
 constexpr std::chrono::nanoseconds kPatience =
     std::chrono::seconds(1);           // with a group that is busy
-constexpr int kQuietMilliseconds = 1;  // until then a launch, or its caller, is better off alone
+constexpr int kQuietMilliseconds = 2;  // until then a launch, or its caller, is better off alone
+constexpr int kEndMilliseconds = 1;    // the same for a caller that has nothing to do but to end
 constexpr std::ptrdiff_t kManyCharges = 16;  // that are over: not to be put off any longer
 
 // A sandbox that this process has cloned, until nothing of it is left.
@@ -112,7 +114,8 @@ class Launcher {
  private:
   // For how long nothing needs to be done, as poll(2) takes it.
   int patience() const {
-    return over() > 0 || (chores_ && !caller_gone_) ? kQuietMilliseconds : -1;
+    if (caller_gone_) return over() > 0 ? kEndMilliseconds : -1;
+    return over() > 0 || chores_ ? kQuietMilliseconds : -1;
   }
 
   std::ptrdiff_t over() const {

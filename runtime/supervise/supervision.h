@@ -19,7 +19,7 @@
 #include "runtime/cgroup/group_tree.h"
 #include "runtime/init/protocol.h"
 #include "runtime/kernel/fd.h"
-#include "runtime/launch/belongings.h"
+#include "runtime/state/belongings.h"
 #include "runtime/supervise/copier.h"
 
 namespace cove {

@@ -191,6 +191,32 @@ TEST(Caller, ThatWaitsWithEveryFlagSeesNoChildOfOurs) {
   looper.join();
   EXPECT_EQ(reaped, 0);
 }
+TEST(Caller, ItsProcessorsAreTheSandboxsToo) {
+  // The launcher is moved about while it works; a sandbox must not inherit that.
+  const auto see = [](int count) {
+    const std::string expected = "cpus: " + std::to_string(count) + "\n";
+    auto engine = Engine::create();
+    if (!engine) return false;
+    for (int i = 0; i < 20; ++i) {
+      if (output(engine->run(probe("cpus"))) != expected) return false;
+      if (i % 4 == 0 && run_command(cove_run({}, "cpus")).out != expected) return false;
+    }
+    return true;
+  };
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  EXPECT_TRUE(see(CPU_COUNT(&all)));
+  const pid_t child = fork();
+  if (child == 0) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    _exit(sched_setaffinity(0, sizeof one, &one) == 0 && see(1) ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
 TEST(Caller, ItsOwnChildrenAreItsOwn) {
   const pid_t child = fork();
   if (child == 0) _exit(9);

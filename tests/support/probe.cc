@@ -527,7 +527,9 @@ void print_interfaces(const Arguments&) {
 }
 
 void print_cpus(const Arguments&) {
-  line("cpus: " + std::to_string(sysconf(_SC_NPROCESSORS_ONLN)));
+  std::array<cpu_set_t, 8> allowed{};
+  sched_getaffinity(0, sizeof allowed, allowed.data());
+  line("cpus: " + std::to_string(CPU_COUNT_S(sizeof allowed, allowed.data())));
 }
 
 void open_many(const Arguments& a) {

@@ -37,7 +37,10 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 # Everything here is tmpfs, which this kernel cannot idmap (6.3 can). What tests make lies in /tmp: give it a disk.
 truncate -s 512M /disk
 mke2fs -F /disk >/dev/null
-mount -t ext4 -o loop /disk /tmp
+mkdir /new-tmp
+mount -t ext4 -o loop /disk /new-tmp
+cp -a /tmp/. /new-tmp/  # files that run.sh was given may lie there
+mount --move /new-tmp /tmp
 chmod 1777 /tmp
 mount --make-rshared /  # as systemd leaves it
 for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do

@@ -7,10 +7,11 @@
 // was not.
 #pragma once
 
-#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 
-#include "cove/result.h"
 #include "runtime/kernel/fd.h"
 #include "runtime/state/state_directory.h"
 
@@ -26,12 +27,6 @@ struct Belongings {
   // First id on the host of the sandbox's range; none: IdMapping::single.
   std::optional<std::uint32_t> first_id() const;
 };
-
-// Removes groups, slot and record. Only when all processes are gone, or are to be killed. What
-// cannot be removed stays on record, for the collector. `root`: the host's root directory;
-// `records`: the directory of records.
-Result<void> take_away(const Belongings& belongings, BorrowedFd root, BorrowedFd records,
-                       std::chrono::milliseconds patience);
 
 // The engine's end of a lease. Shut down, not only closed: a child that the caller forked may hold
 // a duplicate.

@@ -1,0 +1,20 @@
+#include "runtime/state/belongings.h"
+
+#include <sys/socket.h>
+
+namespace cove {
+
+std::optional<std::uint32_t> Belongings::first_id() const {
+  return record.slot ? std::optional(kFirstSlotId + *record.slot * kSlotIds) : std::nullopt;
+}
+
+Lease& Lease::operator=(Lease&& other) noexcept {
+  std::swap(end_, other.end_);
+  return *this;
+}
+
+Lease::~Lease() {
+  if (end_) shutdown(end_.number(), SHUT_RDWR);
+}
+
+}  // namespace cove
