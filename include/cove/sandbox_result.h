@@ -80,7 +80,9 @@ struct SandboxResult {
 
   double duration_ms = 0;  // wall time of the program, from its exec to its end
   double startup_ms = 0;   // our part: from the call to that exec
-  std::vector<std::pair<std::string, double>> steps;  // of startup_ms, in order, milliseconds each
+  // Of startup_ms, milliseconds each: the engine's in order, then those of the launcher and of init
+  // ("init: attach"), which run beside them.
+  std::vector<std::pair<std::string, double>> steps;
 
   Usage usage;
   Events events;

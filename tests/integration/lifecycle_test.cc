@@ -386,8 +386,11 @@ TEST_F(KilledCommand, AParentThatIsMadeLaterIsSeen) {
   SandboxSpec spec = probe("exit 3");
   spec.resources.memory = mebibytes(64);
   EXPECT_TRUE(engine->run(spec).error);
-  for (const std::string& group : groups_named(groups_.parent().substr(1)))
+  for (const std::string& group : groups_named(groups_.parent().substr(1))) {
+    if (mechanism_of("memory") == "cgroup-v2")
+      put_file(group + "/cgroup.subtree_control", "+memory +cpu +pids");
     ASSERT_EQ(mkdir((group + "/late").c_str(), 0755), 0) << group;
+  }
   const SandboxResult result = engine->run(spec);
   EXPECT_EQ(result.exit_code, 3) << shown(result);
   EXPECT_EQ(result.enforced.count(Protection::memory), 1u);
