@@ -6,22 +6,15 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 
+#include "runtime/kernel/fd_path.h"
+
 namespace cove {
 namespace {
-
-std::string path_of(BorrowedFd fd) {
-  std::array<char, PATH_MAX> path{};
-  const std::string link = "/proc/self/fd/" + std::to_string(fd.number());
-  const ssize_t length = readlink(link.c_str(), path.data(), path.size());
-  return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string();
-}
 
 // File systems that are doors into the kernel: a procfs of the host's is every process of the
 // host's.
@@ -78,7 +71,7 @@ void look_at(BorrowedFd fd, SourceFacts& facts) {
   struct stat status {};
   if (fstat(fd.number(), &status) != 0)
     return refuse(facts, std::string("fstat: ") + std::strerror(errno));
-  facts.resolved_path = path_of(fd);
+  facts.resolved_path = kernel::path_of(fd);
   facts.owner_uid = status.st_uid;
   facts.owner_gid = status.st_gid;
   facts.device = status.st_dev;

@@ -4,12 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <climits>
 #include <string_view>
 
 #include "runtime/init/protocol.h"
+#include "runtime/kernel/fd_path.h"
 #include "runtime/kernel/syscalls.h"
 #include "runtime/mount/mount.h"
 
@@ -31,15 +30,6 @@ Result<TargetKind> kind_of(BorrowedFd mount) {
   if (fstatat(mount.number(), "", &status, AT_EMPTY_PATH) != 0)
     return fail(build_error("stat a mount"));
   return S_ISDIR(status.st_mode) ? TargetKind::directory : TargetKind::file;
-}
-
-// Where a descriptor leads, as the ground's procfs tells it.
-Result<std::string> path_of(BorrowedFd fd) {
-  std::array<char, PATH_MAX> path{};
-  const std::string link = "/proc/self/fd/" + std::to_string(fd.number());
-  const ssize_t length = readlink(link.c_str(), path.data(), path.size());
-  if (length <= 0) return fail(build_error("look up where a mount goes"));
-  return std::string(path.data(), static_cast<std::size_t>(length));
 }
 
 // A name for errors.
@@ -152,10 +142,11 @@ class RootAssembly {
   Result<void> attach_asked_for(BorrowedFd mount, const std::string& target) {
     const auto place = place_for(mount, target, Links::follow_in_root);
     if (!place) return fail(place.error());
-    const auto path = path_of(*place);
-    if (!path) return fail(path.error());
-    for (const char* own : {"/newroot/proc", "/newroot/dev"}) {
-      if (*path != own && !path->starts_with(std::string(own) + "/")) continue;
+    const std::string path = kernel::path_of(*place);  // by the ground's procfs
+    if (path.empty()) return fail(build_error("look up where a mount goes"));
+    for (const char* name : {"/proc", "/dev"}) {
+      const std::string own = kNewRoot + std::string(name);
+      if (path != own && !path.starts_with(own + "/")) continue;
       return fail(Error{ErrorCode::image_invalid,
                         "",
                         EXDEV,
