@@ -366,9 +366,7 @@ TEST_F(KilledCommand, AGroupThatCannotBeMadeLeavesNothing) {
   }
   if (limited.empty()) GTEST_SKIP() << "needs cgroup-v2 memory or a hybrid host";
   put_file(limited, most);
-  EngineOptions options;
-  options.cgroup_parent = groups_.parent();
-  auto engine = Engine::create(options);
+  auto engine = engine_below(groups_.parent());
   ASSERT_TRUE(engine);
   const SandboxResult result = engine->run(probe("exit 3"));
   ASSERT_TRUE(result.error) << shown(result);
@@ -379,9 +377,7 @@ TEST_F(KilledCommand, AGroupThatCannotBeMadeLeavesNothing) {
 }
 TEST_F(KilledCommand, AParentThatIsMadeLaterIsSeen) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root";
-  EngineOptions options;
-  options.cgroup_parent = groups_.parent() + "/late";
-  auto engine = Engine::create(options);
+  auto engine = engine_below(groups_.parent() + "/late");
   ASSERT_TRUE(engine);
   SandboxSpec spec = probe("exit 3");
   spec.resources.memory = mebibytes(64);
@@ -453,9 +449,7 @@ TEST_F(KilledCommand, ALibraryProcessThatIsKilledLeavesNothingEither) {
   // This program once more, in a child of its own, with a sandbox in its hands.
   const pid_t child = fork();
   if (child == 0) {
-    EngineOptions options;
-    options.cgroup_parent = groups_.parent();
-    auto engine = Engine::create(options);
+    auto engine = engine_below(groups_.parent());
     if (!engine || !engine->launch(stubborn_spec())->wait().error) pause();
     _exit(1);
   }

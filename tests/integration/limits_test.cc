@@ -233,9 +233,7 @@ TEST(Cpus, AWeightIsWritten) {
 // ---- what cannot be held ----
 
 TEST(Require, ANamedLimitThatCannotBeHeldIsRefused) {
-  EngineOptions options;
-  options.cgroup_parent = "/no-such-group-for-tests";
-  auto engine = Engine::create(options);
+  auto engine = engine_below("/no-such-group-for-tests");
   ASSERT_TRUE(engine) << engine.error().message();
   SandboxSpec spec = probe("exit 0");
   spec.resources.memory = mebibytes(64);
@@ -251,9 +249,7 @@ TEST(Require, ANamedLimitThatCannotBeHeldIsRefused) {
   EXPECT_EQ(exit_status(result), 125);
 }
 TEST(Require, EachNamedLimitIsRefusedByItsName) {
-  EngineOptions options;
-  options.cgroup_parent = "/no-such-group-for-tests";
-  auto engine = Engine::create(options);
+  auto engine = engine_below("/no-such-group-for-tests");
   ASSERT_TRUE(engine) << engine.error().message();
   SandboxSpec spec = probe("exit 0");
   spec.resources.memory = mebibytes(64);
@@ -266,9 +262,7 @@ TEST(Require, EachNamedLimitIsRefusedByItsName) {
   EXPECT_THAT(where, ::testing::IsSupersetOf({"$.resources.memory", "$.resources.cpus"}));
 }
 TEST(Require, ADefaultLimitThatCannotBeHeldIsListedAsLost) {
-  EngineOptions options;
-  options.cgroup_parent = "/no-such-group-for-tests";
-  auto engine = Engine::create(options);
+  auto engine = engine_below("/no-such-group-for-tests");
   ASSERT_TRUE(engine) << engine.error().message();
   const SandboxResult result = engine->run(probe("print there"));
   EXPECT_EQ(output(result), "there\n") << shown(result);
@@ -297,9 +291,7 @@ TEST(Require, BestEffortRunsAndSaysWhatIsLost) {
   EXPECT_THAT(run.err, HasSubstr("cove: degraded: memory: "));
 }
 TEST(Require, WithoutAnyGroupTheProgramStillDiesWithItsTimeout) {
-  EngineOptions options;
-  options.cgroup_parent = "/no-such-group-for-tests";
-  auto engine = Engine::create(options);
+  auto engine = engine_below("/no-such-group-for-tests");
   ASSERT_TRUE(engine) << engine.error().message();
   const std::string marker = unique_marker();
   SandboxSpec spec =

@@ -151,9 +151,7 @@ TEST(CpuTimeout, AndTimeoutAreToldApart) {
   EXPECT_EQ(run(spec).cause, Cause::timeout);
 }
 TEST(CpuTimeout, IsRefusedWhereNothingCanCount) {
-  EngineOptions options;
-  options.cgroup_parent = "/no-such-group-for-tests";
-  auto engine = Engine::create(options);
+  auto engine = engine_below("/no-such-group-for-tests");
   ASSERT_TRUE(engine) << engine.error().message();
   SandboxSpec spec = probe("exit 0");
   spec.cpu_timeout = seconds(1);

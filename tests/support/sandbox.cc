@@ -42,6 +42,12 @@ Engine& shared_engine() {
   return engine;
 }
 
+Result<Engine> engine_below(const std::string& cgroup_parent) {
+  EngineOptions options;
+  options.cgroup_parent = cgroup_parent;
+  return Engine::create(std::move(options));
+}
+
 SandboxResult run_through_library(const SandboxSpec& spec) { return shared_engine().run(spec); }
 
 SandboxResult run_through_command(const SandboxSpec& spec) {

@@ -31,6 +31,8 @@ SandboxResult run_through_command(const SandboxSpec& spec);
 
 // The engine of run_through_library: default options, one for the whole process.
 Engine& shared_engine();
+// One whose cgroups are made below that path of the hierarchies.
+Result<Engine> engine_below(const std::string& cgroup_parent);
 
 // `cove run ARGUMENTS... --rootfs ROOT -- /bin/probe COMMANDS`
 std::vector<std::string> cove_run(const std::vector<std::string>& arguments,
