@@ -137,6 +137,7 @@ struct Plan {
   std::vector<std::string> seccomp;  // filters, loaded in this order; empty: none
   ProcessPlan process;
   StdinSpec stdin_source;
+  bool tty = false;  // then all output is one stream, stdout
   StreamPlan stdout_stream, stderr_stream;
   std::optional<Duration> timeout, cpu_timeout;
   Duration grace{0};

@@ -167,6 +167,10 @@ struct SandboxSpec {
       env_allowlist;  // names of the caller's variables to pass on, where they are set
 
   std::optional<StdinSpec> stdin_source;  // JSON: "stdin"; default StdinNone
+  // A terminal of the sandbox's own (pty(7)), which is the program's controlling terminal and takes
+  // stdout and stderr, as one stream: the result's `stdout`. Its stdin is that terminal too where
+  // the source is `inherit` (but see Streams::input). Default false
+  std::optional<bool> tty;
 
   std::vector<MountSpec> mounts;
   ResourceSpec resources;

@@ -44,6 +44,7 @@ class Sandbox::Impl {
 
   const std::string& id() const { return ticket_->id; }
   void signal(int number) const { send_signal_order(ticket_->control.number(), number); }
+  void resize(WindowSize window) const { send_resize_order(ticket_->control.number(), window); }
   void cancel() const { supervisor_->end(ticket_->id, Cause::cancelled); }
   SandboxResult wait() {
     supervisor_->wait_ended(*ticket_);
@@ -122,8 +123,9 @@ class Engine::Impl {
     const std::string order = exec_order(*plan, *prepared, fds);
     // If init is gone already, its report is in the socket: the supervisor will find it.
     (void)send_message(launched->control, order, fds);
-    auto ticket = supervisor_->add(supervise(std::move(*plan), std::move(*prepared),
-                                             std::move(*launched), began, std::move(milestones)));
+    auto ticket =
+        supervisor_->add(supervise(std::move(*plan), std::move(*prepared), std::move(*launched),
+                                   streams.on_detach, began, std::move(milestones)));
     collect_now_and_then();
     return Sandbox(std::make_shared<Sandbox::Impl>(supervisor_, std::move(ticket)));
   }
@@ -216,14 +218,15 @@ class Engine::Impl {
   }
 
   static std::unique_ptr<Supervision> supervise(Plan plan, Prepared prepared, Launched launched,
+                                                std::function<void()> on_detach,
                                                 std::uint64_t began,
                                                 std::vector<Milestone> milestones) {
     return std::make_unique<Supervision>(SupervisionInputs{
         std::move(prepared.belongings), std::move(plan), std::move(launched.pidfd),
         std::move(launched.control), std::move(launched.scratch), std::move(prepared.lease),
         std::move(prepared.groups), std::move(prepared.pipes.input),
-        std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), began,
-        std::move(milestones), std::move(launched.milestones)});
+        std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), std::move(on_detach),
+        began, std::move(milestones), std::move(launched.milestones)});
   }
 
   const EngineOptions options_;
@@ -298,6 +301,7 @@ Sandbox::~Sandbox() = default;
 
 const std::string& Sandbox::id() const { return impl_->id(); }
 void Sandbox::signal(int number) { impl_->signal(number); }
+void Sandbox::resize(WindowSize window) { impl_->resize(window); }
 void Sandbox::cancel() { impl_->cancel(); }
 SandboxResult Sandbox::wait() { return impl_->wait(); }
 

@@ -51,6 +51,12 @@ Result<void> prepare_input(const Plan& plan, const Streams& streams,
     pipes.in = std::move(*copy);
     return {};
   }
+  if (pipes.terminal == TerminalUse::streams) {
+    auto source = duplicate(streams.stdin_fd, "standard input");
+    if (!source) return fail(source.error());
+    pipes.input = InputCopier::typing(std::move(*source), streams.detach_keys);
+    return {};
+  }
   auto pipe = make_pipe(Ours::writing, owner);
   if (!pipe) return fail(pipe.error());
   pipes.in = std::move(pipe->reading);
@@ -64,33 +70,55 @@ Result<void> prepare_input(const Plan& plan, const Streams& streams,
   return {};
 }
 
-Result<void> prepare_output(const StreamPlan& plan, const Streams& streams, int destination,
-                            std::optional<std::uint32_t> owner, BorrowedFd null, UniqueFd& theirs,
-                            std::optional<OutputCopier>& ours) {
-  auto pipe = make_pipe(Ours::reading, owner);
-  if (!pipe) return fail(pipe.error());
-  theirs = std::move(pipe->writing);
-  if (streams.delivery == OutputDelivery::captured) {
-    ours.emplace(std::move(pipe->reading), plan, null);
-    return {};
-  }
+// `pipe`: our end; none where a terminal takes its place, once there is one.
+Result<OutputCopier> make_copier(UniqueFd pipe, const StreamPlan& plan, const Streams& streams,
+                                 int destination, BorrowedFd null) {
+  if (streams.delivery == OutputDelivery::captured)
+    return OutputCopier(std::move(pipe), plan, null);
   auto copy = duplicate(destination, "an output stream");
   if (!copy) return fail(copy.error());
-  ours.emplace(std::move(pipe->reading), plan, null, std::move(*copy));
+  return OutputCopier(std::move(pipe), plan, null, std::move(*copy));
+}
+
+Result<void> prepare_outputs(const Plan& plan, const Streams& streams,
+                             std::optional<std::uint32_t> owner, BorrowedFd null,
+                             ProgramPipes& pipes) {
+  Pipe out, err;
+  if (pipes.terminal == TerminalUse::none) {
+    for (Pipe* pipe : {&out, &err}) {
+      auto made = make_pipe(Ours::reading, owner);
+      if (!made) return fail(made.error());
+      *pipe = std::move(*made);
+    }
+  }
+  auto output =
+      make_copier(std::move(out.reading), plan.stdout_stream, streams, streams.stdout_fd, null);
+  if (!output) return fail(output.error());
+  auto errors =
+      make_copier(std::move(err.reading), plan.stderr_stream, streams, streams.stderr_fd, null);
+  if (!errors) return fail(errors.error());
+  pipes.output = std::move(*output);
+  pipes.errors = std::move(*errors);
+  pipes.out = std::move(out.writing);
+  pipes.err = std::move(err.writing);
   return {};
+}
+
+TerminalUse terminal_use(const Plan& plan, const Streams& streams) {
+  if (!plan.tty) return TerminalUse::none;
+  const bool typed = std::holds_alternative<StdinInherit>(plan.stdin_source) &&
+                     streams.input == TerminalInput::typed;
+  return typed ? TerminalUse::streams : TerminalUse::output;
 }
 
 Result<void> prepare_pipes(const Plan& plan, const Streams& streams, BorrowedFd null,
                            Prepared& prepared) {
   const auto owner = prepared.belongings.first_id();
   ProgramPipes& pipes = prepared.pipes;
+  pipes.terminal = terminal_use(plan, streams);
+  pipes.window = streams.window;
   if (auto done = prepare_input(plan, streams, owner, null, pipes); !done) return done;
-  if (auto done = prepare_output(plan.stdout_stream, streams, streams.stdout_fd, owner, null,
-                                 pipes.out, pipes.output);
-      !done)
-    return done;
-  return prepare_output(plan.stderr_stream, streams, streams.stderr_fd, owner, null, pipes.err,
-                        pipes.errors);
+  return prepare_outputs(plan, streams, owner, null, pipes);
 }
 
 // Before anything exists that a killed process could leave: slot, then record, then groups.
@@ -163,7 +191,11 @@ std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<B
   order.cgroup_mount =
       std::any_of(plan.mounts.begin(), plan.mounts.end(),
                   [](const MountPlan& mount) { return mount.kind == MountKind::cgroup; });
-  fds = {prepared.pipes.in, prepared.pipes.out, prepared.pipes.err};
+  order.terminal = prepared.pipes.terminal;
+  order.window = prepared.pipes.window;
+  for (const UniqueFd* stream : {&prepared.pipes.in, &prepared.pipes.out, &prepared.pipes.err}) {
+    if (*stream) fds.push_back(*stream);
+  }
   if (order.has_group) fds.push_back(prepared.groups.main_group());
   for (BorrowedFd tasks : prepared.groups.v1_tasks()) fds.push_back(tasks);
   return encode(order);

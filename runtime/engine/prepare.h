@@ -19,7 +19,9 @@
 namespace cove {
 
 struct ProgramPipes {
-  UniqueFd in, out, err;             // the program's ends
+  TerminalUse terminal = TerminalUse::none;
+  WindowSize window;
+  UniqueFd in, out, err;             // the program's ends; none for what is the terminal
   std::optional<InputCopier> input;  // ours
   std::optional<OutputCopier> output, errors;
 };

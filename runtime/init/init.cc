@@ -21,6 +21,7 @@
 #include "runtime/init/network.h"
 #include "runtime/init/payload.h"
 #include "runtime/init/protocol.h"
+#include "runtime/init/terminal.h"
 #include "runtime/kernel/command_line.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
@@ -234,6 +235,12 @@ class Init {
       case Order::signal:
         if (program_ > 0) kill(program_, static_cast<int>(reader.u32()));
         return;
+      case Order::resize: {
+        const auto rows = static_cast<std::uint16_t>(reader.u32());
+        const auto columns = static_cast<std::uint16_t>(reader.u32());
+        if (terminal_) set_window(terminal_, {rows, columns});
+        return;
+      }
       case Order::maps:
       case Order::mounts:
         break;
@@ -243,10 +250,15 @@ class Init {
   }
 
   void start(const ExecOrder& order, std::vector<UniqueFd> fds) {
-    if (fds.size() < 3u + order.has_group) {
-      errno = EBADMSG;
-      report_and_exit(init_error("protocol", "descriptors are missing"));
+    Terminal terminal;
+    if (order.terminal != TerminalUse::none) {
+      auto opened = open_terminal(order.window);
+      if (!opened) report_and_exit(opened.error());
+      terminal = std::move(*opened);
     }
+    BorrowedFd group;
+    auto streams = sort_out(order, fds, terminal.inside, group);
+    if (!streams) report_and_exit(streams.error());
     std::array<int, 2> pipe_ends{};
     if (pipe2(pipe_ends.data(), O_CLOEXEC) != 0) report_and_exit(init_error("exec", "pipe2"));
     const UniqueFd reading(pipe_ends[0]);
@@ -254,33 +266,48 @@ class Init {
 
     clone_args args{};
     args.exit_signal = SIGCHLD;
-    if (order.has_group) {
+    if (group) {
       args.flags |= CLONE_INTO_CGROUP;
-      args.cgroup = static_cast<std::uint64_t>(fds[3].number());
+      args.cgroup = static_cast<std::uint64_t>(group.number());
     }
-    PayloadFds streams{fds[0], fds[1], fds[2], {}};
-    for (std::size_t i = 3u + order.has_group; i < fds.size(); ++i)
-      streams.v1_tasks.push_back(fds[i]);
     auto become = [&]() noexcept {
-      const Error error = become_payload(order, streams, inputs_.filters);
+      const Error error = become_payload(order, *streams, inputs_.filters);
       const std::string text = encode(to_report(error));
       (void)!write(writing.number(), text.data(), text.size());
       _exit(127);
     };
     const pid_t pid = kernel::clone3_and_call(args, exec_stack_, become);
     if (pid < 0)
-      report_and_exit(
-          init_error("exec", order.has_group ? "clone into the sandbox's cgroup" : "clone"));
+      report_and_exit(init_error("exec", group ? "clone into the sandbox's cgroup" : "clone"));
     // The payload has shared our memory until here, and its change of user may have made that
     // dumpable (fs.suid_dumpable).
     prctl(PR_SET_DUMPABLE, 0);
     writing.reset();
     fds.clear();
-    await_exec(pid, reading);
+    await_exec(pid, reading, std::move(terminal));
+  }
+
+  // What the descriptors of an exec order are; see ExecOrder.
+  static Result<PayloadFds> sort_out(const ExecOrder& order, const std::vector<UniqueFd>& fds,
+                                     BorrowedFd terminal, BorrowedFd& group) {
+    std::size_t next = 0;
+    const auto take = [&] { return next < fds.size() ? fds[next++].borrow() : BorrowedFd(); };
+    PayloadFds streams;
+    streams.terminal = terminal;
+    streams.in = order.terminal == TerminalUse::streams ? terminal : take();
+    streams.out = terminal ? terminal : take();
+    streams.err = terminal ? terminal : take();
+    if (order.has_group) group = take();
+    if (!streams.in || !streams.err || (order.has_group && !group)) {
+      errno = EBADMSG;
+      return fail(init_error("protocol", "descriptors are missing"));
+    }
+    while (next < fds.size()) streams.v1_tasks.push_back(take());
+    return streams;
   }
 
   // End of file without a word: execve closed the pipe.
-  void await_exec(pid_t pid, const UniqueFd& reading) {
+  void await_exec(pid_t pid, const UniqueFd& reading, Terminal terminal) {
     std::array<char, 8192> text;  // NOLINT: filled by read
     ssize_t got;
     do {
@@ -294,7 +321,11 @@ class Init {
     }
     program_ = pid;
     mark("exec");
-    send(encode(StartedReport{milestones_}));
+    std::vector<BorrowedFd> fds;
+    if (terminal.outside) fds.push_back(terminal.outside);
+    send(encode(StartedReport{milestones_}), fds);
+    // Held until the program's end: a program may close its streams and come back by /dev/tty.
+    terminal_ = std::move(terminal.inside);
   }
 
   void reap() {
@@ -316,6 +347,7 @@ class Init {
     kill(-1, SIGKILL);
     while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
     }
+    terminal_.reset();  // the last: what was written to it is at its end now
     rusage usage{};
     getrusage(RUSAGE_CHILDREN, &usage);
     ExitedReport report;
@@ -346,8 +378,8 @@ class Init {
 
   void mark(const char* name) { milestones_.push_back({name, monotonic_now()}); }
 
-  void send(const std::string& text) {
-    if (!send_message(control_, text)) _exit(0);
+  void send(const std::string& text, const std::vector<BorrowedFd>& fds = {}) {
+    if (!send_message(control_, text, fds)) _exit(0);
   }
 
   [[noreturn]] void report_and_exit(const Error& error) {
@@ -360,6 +392,7 @@ class Init {
   UniqueFd children_;
   OwnFilesystems own_;
   pid_t program_ = -1;
+  UniqueFd terminal_;  // the program's, inside
   kernel::Stack exec_stack_;
   std::vector<Milestone> milestones_;
 };

@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -73,6 +74,17 @@ Failure hide_groups(const ExecOrder& order) {
   return done ? Failure{} : done.error();
 }
 
+// /dev/tty, job control, and the signals of Ctrl-C and Ctrl-Z. It stays in the group `tty`, as
+// grantpt(3) has it.
+Failure take_terminal(const ExecOrder& order, BorrowedFd terminal) {
+  constexpr int kDoNotSteal = 0;
+  if (ioctl(terminal.number(), TIOCSCTTY, kDoNotSteal) != 0)
+    return step_error("terminal", "make it the controlling one");
+  if (fchown(terminal.number(), order.uid, static_cast<gid_t>(-1)) != 0)
+    return step_error("terminal", "fchown");
+  return {};
+}
+
 Failure take_streams(const ExecOrder& order, const PayloadFds& fds) {
   const std::array<BorrowedFd, 3> streams{fds.in, fds.out, fds.err};
   for (int number = 0; number < 3; ++number) {
@@ -85,6 +97,9 @@ Failure take_streams(const ExecOrder& order, const PayloadFds& fds) {
         fchown(number, order.uid, order.gid) != 0) {
       return step_error("stdio", "fchown a pipe");
     }
+  }
+  if (fds.terminal) {
+    if (auto failure = take_terminal(order, fds.terminal)) return failure;
   }
   // Everything else ends with the exec; the pipe that carries an error until then as well.
   if (kernel::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0)

@@ -5,8 +5,8 @@
 //      | --- mounts + fds -------> |                             |   it builds its root
 //      | == hands its end of the socket over ==================> |
 //                                  | <--- exec + fds ----------- |   sent at once, read when init is ready
-//                                  | ---- started -------------> |   the program's exec succeeded
-//                                  | <--- signal --------------- |
+//                                  | ---- started (+ fd) ------> |   the program's exec succeeded; its terminal
+//                                  | <--- signal, resize ------- |
 //                                  | ---- exited --------------> |   and no other process is left
 //      or                          | ---- failed --------------> |   a step before the exec failed
 //
@@ -21,16 +21,24 @@
 
 #include "cove/plan.h"
 #include "cove/result.h"
+#include "cove/units.h"
 #include "runtime/kernel/fd.h"
 #include "runtime/kernel/message.h"
 
 namespace cove {
 
-enum class Order : std::uint32_t { maps = 1, mounts, exec, signal };
+enum class Order : std::uint32_t { maps = 1, mounts, exec, signal, resize };
 enum class Report : std::uint32_t { failed = 101, started, exited };
 
-// A program to start. Its descriptors travel beside it: stdin, stdout, stderr, then, where
-// has_group, the v2 group to start in, then the v1 `tasks` files to enter.
+// What the program has for a terminal.
+enum class TerminalUse : std::uint32_t {
+  none,
+  output,   // stdout and stderr
+  streams,  // stdin too
+};
+
+// A program to start. Its descriptors travel beside it: those of stdin, stdout and stderr that are
+// no terminal, then, where has_group, the v2 group to start in, then the v1 `tasks` files to enter.
 struct ExecOrder {
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value"
@@ -41,6 +49,8 @@ struct ExecOrder {
   std::vector<RlimitPlan> rlimits;
   bool has_group = false;
   bool cgroup_mount = false;  // a cgroup2 of its own on /sys/fs/cgroup
+  TerminalUse terminal = TerminalUse::none;
+  WindowSize window;
 };
 
 // A moment of the launch, in nanoseconds of CLOCK_MONOTONIC.
@@ -84,6 +94,7 @@ Error to_error(const FailedReport& report);
 
 // Async-signal-safe: one send of a few bytes that does not block.
 void send_signal_order(int control, int signal) noexcept;
+void send_resize_order(int control, WindowSize window) noexcept;
 
 std::uint64_t monotonic_now();
 

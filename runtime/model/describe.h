@@ -85,6 +85,7 @@ void describe(V& v, S& s) {
   v.field("env", s.env);
   v.field("env_allowlist", s.env_allowlist);
   v.field("stdin", s.stdin_source);
+  v.field("tty", s.tty);
   v.field("mounts", s.mounts);
   v.field("resources", s.resources);
   v.field("timeout", s.timeout);
@@ -345,6 +346,7 @@ void describe(V& v, S& s) {
   v.field("seccomp", s.seccomp);
   v.field("process", s.process);
   v.field("stdin", s.stdin_source);
+  v.field("tty", s.tty);
   v.field("stdout", s.stdout_stream);
   v.field("stderr", s.stderr_stream);
   v.field("timeout", s.timeout);

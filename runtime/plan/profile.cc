@@ -54,6 +54,7 @@ SandboxSpec fill_in(SandboxSpec spec, const SandboxSpec& profile) {
   spec.env_allowlist.insert(spec.env_allowlist.begin(), profile.env_allowlist.begin(),
                             profile.env_allowlist.end());
   fill(spec.stdin_source, profile.stdin_source);
+  fill(spec.tty, profile.tty);
   fill_resources(spec.resources, profile.resources);
   fill(spec.timeout, profile.timeout);
   fill(spec.cpu_timeout, profile.cpu_timeout);

@@ -40,6 +40,7 @@ inline SandboxSpec full_spec() {
   spec.resources.cpu_weight = 50;
   spec.resources.io_weight = 200;
   spec.resources.rlimits = {{"core", {0, 0}}, {"stack", {8U << 20, kRlimitInfinity}}};
+  spec.tty = true;
   spec.timeout = std::chrono::milliseconds(1500);
   spec.cpu_timeout = std::chrono::nanoseconds(315'359'999'999'999'999);  // no double holds that
   spec.grace = std::chrono::nanoseconds(1);
@@ -196,6 +197,7 @@ class RandomSpec {
     for (auto n = below(3); n > 0; --n) spec.env_allowlist.push_back(word());
     const std::array<StdinSpec, 3> sources{StdinNone{}, StdinInherit{}, StdinData{bytes()}};
     if (coin()) spec.stdin_source = sources[below(3)];
+    if (coin()) spec.tty = coin();
     for (auto n = below(4); n > 0; --n) spec.mounts.push_back(mount(n));
     spec.resources = resources();
     if (coin()) spec.timeout = time();

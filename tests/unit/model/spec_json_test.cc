@@ -53,7 +53,7 @@ TEST(SpecJson, ReadsEveryField) {
     "entrypoint": ["/bin/env"], "command": ["python3", "-c", "print(1)"],
     "workdir": "/w", "user": "1000:1000", "hostname": "box",
     "env": {"A": "1", "B": ""}, "env_allowlist": ["LANG"],
-    "stdin": {"data": "AAH/", "encoding": "base64"},
+    "stdin": {"data": "AAH/", "encoding": "base64"}, "tty": true,
     "mounts": [{"host_path": "/srv", "container_path": "/data", "read_only": true},
                {"type": "tmpfs", "container_path": "/t", "size": "16m"}],
     "resources": {"cpus": 1.5, "memory": "512m", "swap": 0, "pids_limit": 64, "disk": 1048576,
@@ -75,6 +75,7 @@ TEST(SpecJson, ReadsEveryField) {
   EXPECT_THAT(spec.env, ElementsAre(Pair("A", "1"), Pair("B", "")));
   EXPECT_THAT(spec.env_allowlist, ElementsAre("LANG"));
   EXPECT_EQ(std::get<StdinData>(*spec.stdin_source).bytes, std::string("\0\1\xff", 3));
+  EXPECT_EQ(spec.tty, true);
   ASSERT_EQ(spec.mounts.size(), 2U);
   EXPECT_EQ(spec.mounts[0].type, MountType::bind);
   EXPECT_EQ(spec.mounts[0].host_path, "/srv");
