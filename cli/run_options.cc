@@ -108,6 +108,32 @@ void set_env(Builder& b, std::map<std::string, std::string>& env, Text text) {
   }
 }
 
+// Docker's format: a comma between keys, each a character or ctrl- and one of a-z @ [ \ ] ^ _.
+void set_detach_keys(Builder& b, Text text) {
+  constexpr std::string_view kControl = "ctrl-";
+  std::string keys;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t comma = rest.find(',', 1);  // a comma may be a key
+    const std::string_view key = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    const bool control = key.size() == kControl.size() + 1 && key.starts_with(kControl);
+    const char letter = key.back();
+    if (control &&
+        ((letter >= 'a' && letter <= 'z') || (letter >= '[' && letter <= '_') || letter == '@')) {
+      keys += static_cast<char>(letter & 0x1f);
+    } else if (key.size() == 1) {
+      keys += letter;
+    } else {
+      return b.mistake(
+          "does not know the key \"" + std::string(key) + "\"",
+          "a character, or ctrl- and a letter or one of @ [ \\ ] ^ _, as in ctrl-p,ctrl-q; "
+          "empty: none");
+    }
+  }
+  b.request.detach_keys = std::move(keys);
+}
+
 // Docker's format: NAME=VALUE or NAME a line, '#' starts a comment line, nothing is unquoted.
 void set_env_file(Builder& b, Text path) {
   const auto text = b.value_of(b.surroundings.read_file(path));
@@ -236,6 +262,11 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
      [](Builder& b, Text v) {
        if (b.flag(v)) b.spec().stdin_source = StdinInherit{};
      }},
+    {{"tty", 't', "", kWhat, "give the program a terminal; -it: yours"},
+     [](Builder& b, Text v) { b.spec().tty = b.flag(v); }},
+    {{"detach-keys", 0, "KEYS", kWhat,
+      "with -it: leave the sandbox to itself; default: ctrl-p,ctrl-q"},
+     set_detach_keys},
     {{"env", 'e', "NAME[=VALUE]", kWhat, "set a variable, or pass one of yours on"},
      [](Builder& b, Text v) { set_env(b, b.option_env, v); }},
     {{"env-file", 0, "FILE", kWhat, "variables, one NAME=VALUE a line; -e wins over them"},
@@ -344,8 +375,6 @@ constexpr ForeignOption kForeign[] = {
     {"--storage-opt", "use --disk"},
     {"--stop-timeout", "use --grace"},
     {"--net", "use --network"},
-    {"-t", "there is no terminal inside yet; -i passes standard input on"},
-    {"--tty", "there is no terminal inside yet; -i passes standard input on"},
     {"-d", "put `&` behind the command"},
     {"--detach", "put `&` behind the command"},
     {"--name", "sandboxes have no names yet"},

@@ -586,7 +586,33 @@ TEST_F(RunOptions, DockersOptionsThatWeLackAreAnsweredWithWhatToDo) {
   EXPECT_NE(
       mistakes_of({"--name=x"}).find("--name: is not an option of cove (sandboxes have no names"),
       std::string::npos);
-  EXPECT_NE(mistakes_of({"-it"}).find("-t: is not an option of cove"), std::string::npos);
+  EXPECT_NE(mistakes_of({"-itd"}).find("-d: is not an option of cove"), std::string::npos);
+}
+
+TEST_F(RunOptions, ATerminalIsAskedForAsInDocker) {
+  EXPECT_FALSE(spec({}).tty);
+  EXPECT_EQ(spec({"-t"}).tty, true);
+  EXPECT_EQ(spec({"--tty=false"}).tty, false);
+  const SandboxSpec both = spec({"-it"});
+  EXPECT_EQ(both.tty, true);
+  EXPECT_TRUE(std::holds_alternative<StdinInherit>(*both.stdin_source));
+}
+
+TEST_F(RunOptions, DetachKeysAreDockers) {
+  const auto keys = [&](const std::string& text) {
+    return request({"--detach-keys", text, "image"}).detach_keys;
+  };
+  EXPECT_EQ(request({"image"}).detach_keys, "\x10\x11");
+  EXPECT_EQ(keys("ctrl-p,ctrl-q"), "\x10\x11");
+  EXPECT_EQ(keys(""), "");
+  EXPECT_EQ(keys("a,B,ctrl-["), "aB\x1b");
+  EXPECT_EQ(keys("ctrl-@,ctrl-_"), std::string("\0\x1f", 2));
+  EXPECT_EQ(keys(",,x"), ",x");
+  for (const char* wrong : {"ctrl-", "ctrl-P", "ctrl-1", "ab", "ctrl-pq", "a,,b", "shift-a"}) {
+    EXPECT_NE(mistakes_of({"--detach-keys", wrong}).find("--detach-keys: does not know the key"),
+              std::string::npos)
+        << wrong;
+  }
 }
 
 TEST_F(RunOptions, WantsJsonAlsoWhereTheRestIsWrong) {
