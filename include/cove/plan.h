@@ -24,8 +24,9 @@ namespace cove {
 
 // How ids inside map to host ids.
 enum class IdMapping {
-  range,   // 0..65535 inside -> a range of its own on the host, from a slot taken at the launch
-  single,  // one id inside (the payload's) -> the caller's own id
+  range,  // 0..65535 inside -> a range of its own on the host, from a slot taken at the launch
+  subordinate,  // 0..65535 inside -> 1000 the caller, the others its subordinate ids
+  single,       // one id inside (the payload's) -> the caller's own id
 };
 
 struct IdentityPlan {

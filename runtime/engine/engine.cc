@@ -26,7 +26,10 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{2000};  // for sandboxes to go when their engine does
 constexpr std::uint64_t kBetweenCollections = 5'000'000'000;  // nanoseconds
 
-Privilege privilege() { return caller_is_privileged() ? Privilege::root : Privilege::user; }
+Standing standing_of_caller() {
+  const CallerRights rights = caller_rights();
+  return {rights.privileged ? Privilege::root : Privilege::user, rights.subordinate_ids};
+}
 
 }  // namespace
 
@@ -156,7 +159,7 @@ class Engine::Impl {
       auto forked = LauncherClient::fork_here();
       if (!forked) return fail(forked.error());
       launcher_.emplace(std::move(*forked));
-      launcher_->prepare(privilege());
+      launcher_->prepare(standing_of_caller());
     }
     return open_state();
   }
@@ -257,7 +260,7 @@ Result<Engine> Engine::create(EngineOptions options) {
     auto started = LauncherClient::start(*executable);
     if (!started) return fail(started.error());
     launcher.emplace(std::move(*started));
-    launcher->prepare(privilege());
+    launcher->prepare(standing_of_caller());
   }
   auto supervisor =
       Supervisor::create(from_launcher ? Supervisor::Mode::thread : Supervisor::Mode::inline_loop);

@@ -185,7 +185,7 @@ std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<B
   order.uid = plan.identity.uid;
   order.gid = plan.identity.gid;
   order.groups = plan.identity.groups;
-  order.set_groups = plan.identity.mapping == IdMapping::range;
+  order.set_groups = plan.identity.mapping != IdMapping::single;
   order.rlimits = plan.rlimits;
   order.has_group = static_cast<bool>(prepared.groups.main_group());
   order.cgroup_mount =

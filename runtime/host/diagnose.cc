@@ -61,8 +61,16 @@ Finding uid_ranges(const HostFacts& host) {
             "run outside of the container, or give it CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID and "
             "CAP_CHOWN in the host's user namespace"};
   }
-  return {"uid ranges", Severity::degraded, "uid " + std::to_string(host.uid) + ", a plain user",
-          costs, "run as root, or keep to runs that trust one another"};
+  const std::string user = "uid " + std::to_string(host.uid) + ", a plain user";
+  if (host.subordinate_ids) {
+    return {"uid ranges", Severity::degraded,
+            user + " with subordinate ids from " + std::to_string(host.subordinate_ids->first_uid),
+            "uid_separation: all sandboxes of this user share its subordinate ids",
+            "run as root, or keep to runs that trust one another"};
+  }
+  return {"uid ranges", Severity::degraded, user + "; " + host.subordinate_ids_reason, costs,
+          "apt-get install uidmap, and as root: usermod --add-subuids 100000-165535 "
+          "--add-subgids 100000-165535 USER; or run as root"};
 }
 
 Finding overlay(const HostFacts& host) {

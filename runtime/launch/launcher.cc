@@ -145,7 +145,7 @@ class Launcher {
     if (message->body.empty()) return caller_is_gone();
     auto request = decode_request(std::move(*message));
     if (!request) return reply(request.error());
-    if (const auto* privilege = std::get_if<Privilege>(&*request)) return prepare(*privilege);
+    if (const auto* standing = std::get_if<Standing>(&*request)) return prepare(*standing);
     answer(std::get<OwnedRequest>(std::move(*request)));
   }
 
@@ -161,16 +161,17 @@ class Launcher {
 
   // The network first: to enter the ground is to wait, in the end, for a grace period of the
   // kernel's, while the engine keeps its processor busy.
-  void prepare(Privilege privilege) {
+  void prepare(const Standing& standing) {
     if (host_mounts_) return;
     // What is mounted below the host's root is found as long as its mount namespace lives; the
     // caller's may end with the caller.
     host_mounts_ = UniqueFd(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
     network_.remember_host();
     mark("began");
-    if (privilege == Privilege::root) network_.make_ahead();
+    if (standing.privilege == Privilege::root) network_.make_ahead();
     mark("network");
-    (void)stand_on_ground(privilege);
+    standing_ = standing;
+    (void)stand_on_ground(standing.privilege);
     mark("ground");
     // Only where the launch waits for this is it a part of it.
     if (expect_ == Expect::many) milestones_.clear();
@@ -191,7 +192,7 @@ class Launcher {
     }
     // A process that could not enter it has gone half the way, and cannot try again.
     if (!ground_error_) {
-      auto entered = Ground::enter(privilege);
+      auto entered = Ground::enter({privilege, standing_.subordinate_ids});
       if (entered) {
         ground_ = std::move(*entered);
         return {};
@@ -253,6 +254,7 @@ class Launcher {
   bool caller_gone_ = false;
   const Expect expect_;
   UniqueFd root_, records_, host_mounts_;
+  Standing standing_;  // as the caller said it
   std::optional<Ground> ground_;
   std::optional<Error> ground_error_;
   NetworkAhead network_;

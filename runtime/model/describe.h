@@ -179,6 +179,12 @@ void describe(V& v, S& s) {
   v.field("controllers", s.controllers);
 }
 
+template <class V, MaybeConst<SubordinateIds> S>
+void describe(V& v, S& s) {
+  v.field("first_uid", s.first_uid);
+  v.field("first_gid", s.first_gid);
+}
+
 template <class V, MaybeConst<HostFacts> S>
 void describe(V& v, S& s) {
   v.field("kernel_release", s.kernel_release);
@@ -187,6 +193,8 @@ void describe(V& v, S& s) {
   v.field("gid", s.gid);
   v.field("privileged", s.privileged);
   v.field("can_mknod", s.can_mknod);
+  v.field("subordinate_ids", s.subordinate_ids);
+  v.field("subordinate_ids_reason", s.subordinate_ids_reason);
   v.field("user_namespaces", s.user_namespaces);
   v.field("user_namespaces_reason", s.user_namespaces_reason);
   v.field("seccomp", s.seccomp);
@@ -214,7 +222,8 @@ void describe(V& v, S& s) {
   v.field("name", s.name);
   v.field("digest", s.digest);
   v.field("layers", s.layers);
-  v.field("store_layers", s.store_layers);
+  v.field("layer_ids", s.layer_ids);
+  v.field("subordinate_ids", s.subordinate_ids);
   v.field("host_tools", s.host_tools);
   v.field("host_directories", s.host_directories);
   v.field("host_links", s.host_links);

@@ -118,9 +118,18 @@ struct EnumNames<SourceKind> {
 };
 
 template <>
+struct EnumNames<LayerIds> {
+  static constexpr std::string_view kWhat = "ids of layers";
+  static constexpr auto kTable =
+      std::to_array<std::string_view>({"host", "image", "subordinate", "caller"});
+  static constexpr LayerIds kLast = LayerIds::caller;
+};
+
+template <>
 struct EnumNames<IdMapping> {
   static constexpr std::string_view kWhat = "id mapping";
-  static constexpr auto kTable = std::to_array<std::string_view>({"range", "single"});
+  static constexpr auto kTable =
+      std::to_array<std::string_view>({"range", "subordinate", "single"});
   static constexpr IdMapping kLast = IdMapping::single;
 };
 

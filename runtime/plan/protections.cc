@@ -64,12 +64,19 @@ void plan_ids(Draft& draft) {
     draft.hold(Protection::supplementary_groups, "setgroups");
     return;
   }
+  if (draft.plan.identity.mapping == IdMapping::subordinate) {
+    draft.lose(Protection::uid_separation,
+               {"all sandboxes of one user share its subordinate ids", "run as root"});
+    draft.hold(Protection::supplementary_groups, "setgroups");
+    return;
+  }
   draft.lose(Protection::uid_separation,
              {"all sandboxes of one user run under its own id", "run as root"});
-  draft.lose(Protection::supplementary_groups,
-             {"a plain user cannot drop its groups; the sandbox keeps their access to mounted "
-              "directories",
-              "run as root"});
+  draft.lose(
+      Protection::supplementary_groups,
+      {"a plain user without subordinate ids cannot drop its groups; the sandbox keeps their "
+       "access to mounted directories",
+       "give it subordinate ids (see `cove doctor`), or run as root"});
 }
 
 void plan_filters(Draft& draft) {

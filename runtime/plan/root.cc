@@ -54,7 +54,7 @@ void plan_root(Draft& draft) {
     root.kind = RootKind::overlay;
     root.layers = image.layers;
     // Idmapping a directory that is not the store's would make container 1000 be host 1000.
-    root.idmapped = image.store_layers && draft.host.privileged;
+    root.idmapped = image.layer_ids == LayerIds::image && draft.host.privileged;
     root.user_xattr = !draft.host.privileged;
     check_overlay(draft);
   }

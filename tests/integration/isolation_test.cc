@@ -74,13 +74,11 @@ TEST(Inside, TheEnforcedMapTellsOfIt) {
 }
 TEST(Inside, NoIdIsAPrivilegedIdOutside) {
   const std::string maps = out_of("read-file /proc/self/uid_map ; read-file /proc/self/gid_map");
+  COVE_NEEDS_PRIVILEGE();  // else the map names ids of a namespace in between
   for (const std::string& line : lines_of(maps)) {
     unsigned long inside = 0, outside = 0, count = 0;
     ASSERT_EQ(std::sscanf(line.c_str(), "%lu %lu %lu", &inside, &outside, &count), 3) << line;
-    EXPECT_NE(outside, 0u) << line;
-    if (geteuid() == 0) {
-      EXPECT_GE(outside, 0x70000000u) << line;
-    }
+    EXPECT_GE(outside, 0x70000000u) << line;
   }
   EXPECT_EQ(lines_of(maps).size(), 2u);
 }
@@ -213,7 +211,9 @@ TEST(Inside, Pid1CannotBeLookedIntoByRootEither) {
 }
 TEST(Inside, KillingPid1HarmsNothingButTheSandbox) {
   SandboxSpec spec = probe("kill 1 9 ; kill 1 15 ; kill -1 18 ; print still-here ; exit 3");
-  EXPECT_EQ(output(run(spec)), "kill: EPERM\nkill: EPERM\nkill: ESRCH\nstill-here\n");
+  // Where there is but one id it is allowed, and without effect: the kernel protects process 1.
+  EXPECT_THAT(output(run(spec)), AnyOf("kill: EPERM\nkill: EPERM\nkill: ESRCH\nstill-here\n",
+                                       "kill: ok\nkill: ok\nkill: ESRCH\nstill-here\n"));
   spec.user = "root";
   const SandboxResult result = run(spec);
   EXPECT_THAT(output(result), HasSubstr("still-here")) << shown(result);
@@ -476,6 +476,7 @@ TEST(Program, BeginsInAWorkspaceOfItsOwn) {
               ::testing::MatchesRegex("cwd: /workspace\nstat: 40755 1000 1000 [0-9]+\nput: ok\n"));
 }
 TEST(Program, BeginsInTheWorkdirThatIsMadeForIt) {
+  COVE_NEEDS_MANY_IDS();
   // Root's inside, as Docker makes it: only the default workspace is given to the user.
   SandboxSpec spec = probe("getcwd ; stat /deep/er/place");
   spec.workdir = "/deep/er/place";
@@ -492,6 +493,7 @@ TEST(Program, BeginsInAWorkdirThatTheImageHas) {
   EXPECT_EQ(output(run(spec)), "cwd: /srv\n");
 }
 TEST(Program, AWorkdirThatTheImageHasKeepsItsOwner) {
+  COVE_NEEDS_PRIVILEGE();  // else the directory belongs to the program's own user
   const RootDirectory root;
   root.make_directory("/srv/deep", 0700);
   root.make_directory("/usr", 0755);
@@ -510,6 +512,7 @@ TEST(Program, AWorkdirThatTheImageHasKeepsItsOwner) {
   }
 }
 TEST(Program, AWorkdirThatTheUserMayNotEnterIsRefused) {
+  COVE_NEEDS_PRIVILEGE();  // else the directory belongs to the program's own user
   const RootDirectory root;
   root.make_directory("/srv/deep", 0700);
   SandboxSpec spec = probe({"getcwd"}, root);
@@ -558,6 +561,7 @@ constexpr User kUsers[] = {
 };
 
 TEST(User, IsLookedUpInTheImagesOwnFiles) {
+  COVE_NEEDS_MANY_IDS();  // else it is in no other group
   for (const User& user : kUsers) {
     SandboxSpec spec = probe("ids ; env");
     spec.user = user.asked;
@@ -602,6 +606,7 @@ TEST(User, ALinkAsPasswdStaysInTheImage) {
 // ---- the root filesystem ----
 
 TEST(Root, NothingOfTheImageCanBeChangedByTheUser) {
+  COVE_NEEDS_PRIVILEGE();  // else the image belongs to the program's own user
   const RootDirectory root;
   root.put("/usr/lib/library", "library");
   root.put("/etc/config", "config");

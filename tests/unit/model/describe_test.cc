@@ -69,9 +69,10 @@ TEST(Describe, ShowsEveryFieldOfTheResult) {
 TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(CgroupFacts, 8, a, b, c, d, e, f, g, h);
-  EXPECT_DESCRIBED(HostFacts, 17, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q);
+  EXPECT_DESCRIBED(SubordinateIds, 2, a, b);
+  EXPECT_DESCRIBED(HostFacts, 19, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s);
   EXPECT_DESCRIBED(ImageConfig, 5, a, b, c, d, e);
-  EXPECT_DESCRIBED(ImageFacts, 11, a, b, c, d, e, f, g, h, i, j, k);
+  EXPECT_DESCRIBED(ImageFacts, 12, a, b, c, d, e, f, g, h, i, j, k, l);
   EXPECT_DESCRIBED(SourceFacts, 9, a, b, c, d, e, f, g, h, i);
   EXPECT_DESCRIBED(Finding, 5, a, b, c, d, e);
 }

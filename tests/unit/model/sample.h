@@ -118,7 +118,9 @@ inline ImageFacts full_image_facts() {
   facts.name = "python-demo";
   facts.digest = "sha256:ab";
   facts.layers = {"/l/1", "/l/2\xff"};
-  facts.store_layers = facts.host_tools = true;
+  facts.host_tools = true;
+  facts.layer_ids = LayerIds::subordinate;
+  facts.subordinate_ids = {100000, 200000};
   facts.host_directories = {"/usr"};
   facts.host_links = {{"/bin", "usr/bin"}, {"/lib", "usr/lib"}};
   facts.hidden_paths = {"/etc/shadow"};

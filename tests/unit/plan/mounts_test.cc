@@ -147,7 +147,7 @@ TEST(RootPlan, OfAnImageOfTheStore) {
 // An idmapped `--rootfs /` made container 1000 be host 1000: it read a 0600 file.
 TEST(RootPlan, OfAPlainDirectoryIsNeverIdmapped) {
   Planning planning;
-  planning.image.store_layers = false;
+  planning.image.layer_ids = LayerIds::host;
   EXPECT_FALSE(planning.plan().root.idmapped);
 }
 
