@@ -11,98 +11,24 @@
 #include <thread>
 
 #include "cove/image.h"
-#include "tests/unit/images/archives.h"
+#include "tests/integration/images/image_store.h"
 
 namespace cove {
 namespace {
 
 using nlohmann::json;
+using testing::cove_image;
 using testing::directory;
 using testing::file;
 using testing::Filter;
 using testing::Image;
+using testing::ImageStore;
+using testing::installed;
+using testing::Outcome;
 using testing::ScratchDirectory;
 using testing::symlink;
 using testing::tar;
 using testing::write_file;
-
-// The executable: $COVE_IMAGE, else beside this test in the build tree.
-std::string cove_image() {
-  if (const char* named = std::getenv("COVE_IMAGE")) return named;
-  for (auto directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-       directory != "/"; directory = directory.parent_path()) {
-    for (const char* place : {"cove-image", "images/cove-image"}) {
-      if (std::filesystem::is_regular_file(directory / place)) return directory / place;
-    }
-  }
-  return "cove-image";
-}
-
-struct Outcome {
-  int status = -1;
-  std::string out, err;
-};
-
-bool installed(const char* tool) {
-  return std::system((std::string("command -v ") + tool + " >/dev/null 2>&1").c_str()) == 0;
-}
-
-class ImageStore : public ::testing::Test {
- protected:
-  std::string store() const { return scratch_ / "store"; }
-
-  Outcome shell(const std::string& command) const {
-    const std::string out = scratch_ / "out", err = scratch_ / "err";
-    const int status = std::system(("( " + command + " ) >" + out + " 2>" + err).c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, testing::read_file(out),
-            testing::read_file(err)};
-  }
-  std::string command(const std::string& arguments) const {
-    return cove_image() + " --store " + store() + " " + arguments;
-  }
-  Outcome run(const std::string& arguments) const { return shell(command(arguments)); }
-
-  std::string archive(const std::string& name, const std::string& bytes) const {
-    write_file(scratch_ / name, bytes);
-    return scratch_ / name;
-  }
-  ImageFacts found(const std::string& reference) const {
-    const Result<ImageFacts> facts = find_image(store(), reference);
-    EXPECT_TRUE(facts) << facts.error().message();
-    return facts.value_or(ImageFacts());
-  }
-  std::size_t count(const std::string& below) const {
-    std::size_t number = 0;
-    for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator(store() + "/" + below))
-      ++number;
-    return number;
-  }
-
-  static Image demo() {
-    return {{tar({directory("etc"), file("etc/passwd", "root:x:0:0::/:\n"),
-                  file("etc/group", "app:x:5:\n"), file("bin/tool", "one")}),
-             tar({directory("usr/etc"), file("usr/etc/accounts", "app:x:7:7::/:\n"),
-                  file("etc/.wh.passwd", "")}),
-             tar({symlink("etc/passwd", "../usr/etc/accounts")})},
-            Filter::none,
-            "demo:v1"};
-  }
-  static void expect_demo(const ImageFacts& facts) {
-    EXPECT_EQ(facts.layers.size(), 3U);
-    EXPECT_EQ(facts.passwd, "app:x:7:7::/:\n");
-    EXPECT_EQ(facts.group, "app:x:5:\n");
-    EXPECT_EQ(facts.config.entrypoint, std::vector<std::string>{"/init"});
-    EXPECT_EQ(facts.config.command, std::vector<std::string>{"sh"});
-    EXPECT_EQ(facts.config.env, (std::vector<std::string>{"PATH=/bin", "A=b"}));
-    EXPECT_EQ(facts.config.workdir, "/w");
-    EXPECT_EQ(facts.config.user, "app");
-    ASSERT_FALSE(facts.layers.empty());
-    EXPECT_EQ(testing::read_file(facts.layers.front() + "/bin/tool"), "one");
-  }
-
-  ScratchDirectory scratch_;
-};
 
 TEST_F(ImageStore, LoadsEveryKindOfArchive) {
   demo().oci_directory(scratch_ / "layout");
@@ -583,107 +509,6 @@ TEST_F(ImageStore, OtherToolsReadTheStoreAndWeReadTheirs) {
   ASSERT_EQ(run("rm app:v1 app:v2 app:v3").status, 0);
   const Outcome theirs = shell("skopeo copy oci:" + store() + ":theirs dir:" + (scratch_ / "copy"));
   EXPECT_EQ(theirs.status, 0) << theirs.err;
-}
-
-// Commands of a plain user, 12345, with a home in the scratch directory and its store there.
-class ImageStoreOfAUser : public ImageStore {
- protected:
-  void SetUp() override {
-    if (geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
-    std::filesystem::copy_file(cove_image(), scratch_ / "cove-image");
-    chmod(scratch_.path().c_str(), 0755);
-    chmod((scratch_ / "cove-image").c_str(), 0755);
-    std::filesystem::create_directory(scratch_ / "home");
-    ASSERT_EQ(chown((scratch_ / "home").c_str(), 12345, 12345), 0);
-    path_ = archive("d.tar", demo().docker_archive());
-    chmod(path_.c_str(), 0644);
-  }
-  std::string users_store() const { return scratch_ / "home/store"; }
-  // In a mount namespace in which the host knows the user (newuidmap asks), and /etc/subuid and
-  // /etc/subgid have this line, or are empty.
-  Outcome as_user(const std::string& arguments, const std::string& lent) const {
-    const auto lie = [&](const std::string& name, const std::string& text) {
-      write_file(scratch_ / name, text);
-      chmod((scratch_ / name).c_str(), 0644);
-      return "mount --bind " + scratch_ / name + " /etc/" + name + " && ";
-    };
-    const std::string lies =
-        lie("passwd", "root:x:0:0::/root:/bin/sh\nada:x:12345:12345::/:/bin/sh\n") +
-        lie("subuid", lent) + lie("subgid", lent);
-    return shell("unshare -m sh -c '" + lies +
-                 "exec setpriv --reuid 12345 --regid 12345 --clear-groups env COVE_ROOT=" +
-                 users_store() + " " + scratch_ / "cove-image " + arguments + "'");
-  }
-  struct stat status_of(const std::string& path) const {
-    struct stat status {};
-    EXPECT_EQ(lstat(path.c_str(), &status), 0) << path;
-    return status;
-  }
-
-  std::string path_;
-};
-
-TEST_F(ImageStoreOfAUser, HasFilesOfItsOwnAlone) {
-  const Outcome outcome = as_user("load " + path_, "");
-  ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const Result<ImageFacts> facts = find_image(users_store(), "demo:v1");
-  ASSERT_TRUE(facts) << facts.error().message();
-  expect_demo(*facts);
-  EXPECT_EQ(facts->layer_ids, LayerIds::caller);
-  const struct stat whiteout = status_of(facts->layers[1] + "/etc/passwd");
-  EXPECT_TRUE(S_ISCHR(whiteout.st_mode)) << "whiteouts need no privilege";
-  EXPECT_EQ(whiteout.st_uid, 12345U);
-}
-
-testing::Entry with_owner(testing::Entry entry, std::int64_t uid, std::int64_t gid) {
-  entry.uid = uid;
-  entry.gid = gid;
-  return entry;
-}
-
-constexpr const char* kLent = "ada:600100000:65536\n";
-
-TEST_F(ImageStoreOfAUser, HasTheImagesOwnersWithSubordinateIds) {
-  if (!installed("newuidmap")) GTEST_SKIP() << "needs program newuidmap";
-  Image image = demo();
-  image.layers = {tar({directory("srv"), with_owner(file("srv/root", "0"), 0, 0),
-                       with_owner(file("srv/own", "1"), 1000, 1000),
-                       with_owner(file("srv/other", "2"), 33, 1500)})};
-  path_ = archive("owners.tar", image.docker_archive());
-  chmod(path_.c_str(), 0644);
-  Outcome outcome = as_user("load " + path_, kLent);
-  ASSERT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_EQ(outcome.err, "");
-  const Result<ImageFacts> facts = find_image(users_store(), "demo:v1");
-  ASSERT_TRUE(facts) << facts.error().message();
-  EXPECT_EQ(facts->layer_ids, LayerIds::subordinate);
-  EXPECT_EQ(facts->subordinate_ids, (SubordinateIds{600100000, 600100000}));
-  const std::string layer = facts->layers.at(0);
-  EXPECT_EQ(status_of(layer + "/srv/root").st_uid, 600100000U);
-  EXPECT_EQ(status_of(layer + "/srv/own").st_uid, 12345U);
-  EXPECT_EQ(status_of(layer + "/srv/own").st_gid, 12345U);
-  EXPECT_EQ(status_of(layer + "/srv/other").st_uid, 600100033U);
-  EXPECT_EQ(status_of(layer + "/srv/other").st_gid, 600101499U);  // behind 1000: one less
-
-  // Neither with other ids nor with none.
-  for (const char* lent : {"ada:600200000:65536\n", ""}) {
-    outcome = as_user("load --name other " + path_, lent);
-    EXPECT_EQ(outcome.status, 125);
-    EXPECT_NE(outcome.err.find("subordinate ids that this user has no more"), std::string::npos)
-        << outcome.err;
-  }
-  outcome = as_user("rm demo:v1", kLent);
-  EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_FALSE(std::filesystem::exists(layer));
-}
-TEST_F(ImageStoreOfAUser, KeepsToTheIdsThatItBeganWith) {
-  if (!installed("newuidmap")) GTEST_SKIP() << "needs program newuidmap";
-  ASSERT_EQ(as_user("load " + path_, "").status, 0);
-  const Outcome outcome = as_user("load --name again " + path_, kLent);
-  ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const Result<ImageFacts> facts = find_image(users_store(), "again");
-  ASSERT_TRUE(facts) << facts.error().message();
-  EXPECT_EQ(facts->layer_ids, LayerIds::caller);
 }
 
 TEST_F(ImageStore, MistakesOfTheCommandLineAreOneLine) {
