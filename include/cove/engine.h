@@ -44,12 +44,12 @@ enum class LaunchFrom {
 
 struct EngineOptions {
   LaunchFrom launch_from = LaunchFrom::launcher;
-  // The image store. Empty: $COVE_ROOT, else /var/lib/cove for root, $XDG_DATA_HOME/cove (or
-  // ~/.local/share/cove) for others.
+  // The image store. Empty: $COVE_ROOT, else /var/lib/cove for root (who may write there), else
+  // $XDG_DATA_HOME/cove or ~/.local/share/cove.
   std::string store;
   // Where running sandboxes are recorded, so that what a killed process left can be collected.
-  // Empty: /run/cove for root, $XDG_RUNTIME_DIR/cove or /tmp/cove-UID for others. Made with mode
-  // 0700.
+  // Empty: the first that can be used of /run/cove (for root), $XDG_RUNTIME_DIR/cove and
+  // /tmp/cove-UID. Made with mode 0700.
   std::string state_directory;
   // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups.
   std::string cgroup_parent;
