@@ -7,6 +7,7 @@
 #include <array>
 
 #include "runtime/launch/take_away.h"
+#include "runtime/model/capabilities.h"
 #include "runtime/seccomp/filter.h"
 
 namespace cove {
@@ -158,6 +159,7 @@ std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<B
   order.gid = plan.identity.gid;
   order.groups = plan.identity.groups;
   order.set_groups = plan.identity.mapping == IdMapping::range;
+  order.capabilities = capability_mask(plan.capabilities);
   order.rlimits = plan.rlimits;
   order.has_group = static_cast<bool>(prepared.groups.main_group());
   order.cgroup_mount =

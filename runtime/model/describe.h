@@ -93,6 +93,7 @@ void describe(V& v, S& s) {
   v.field("network", s.network);
   v.field("read_only", s.read_only);
   v.field("seccomp", s.seccomp);
+  v.field("capabilities", s.capabilities);
   v.field("require", s.require);
 }
 
@@ -343,6 +344,7 @@ void describe(V& v, S& s) {
   v.field("limits", s.limits);
   v.field("rlimits", s.rlimits);
   v.field("seccomp", s.seccomp);
+  v.field("capabilities", s.capabilities);
   v.field("process", s.process);
   v.field("stdin", s.stdin_source);
   v.field("stdout", s.stdout_stream);

