@@ -181,7 +181,7 @@ struct SandboxSpec {
   std::optional<bool> read_only;  // root filesystem read-only, with a writable /tmp, /dev/shm and
                                   // workspace. Default false
   std::optional<std::string>
-      seccomp;  // a profile's name, or a file's path in Cove's format; default "default"
+      seccomp;  // a profile's name, or a file's path in Cove's or Docker's format; default "default"
   std::optional<std::vector<std::string>>
       capabilities;  // what the program holds in the sandbox's own user namespace, as cap_chown,
                      // CHOWN or ALL (cove/capability.h). Default none
