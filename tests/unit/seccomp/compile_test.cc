@@ -238,6 +238,7 @@ TEST(Compile, RefusesAPolicyThatNoFilterHolds) {
 TEST(Compile, MakesShortBuiltInFilters) {
   EXPECT_LT(built_in_filter("default").program.size(), 200u);
   EXPECT_LT(built_in_filter("no-setuid-files").program.size(), 80u);
+  EXPECT_LT(built_in_filter("strict").program.size(), 300u);
 }
 
 }  // namespace
