@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/mount_options.h"
+#include "cli/security_options.h"
 #include "cove/json.h"
 
 namespace cove::cli {
@@ -33,6 +34,7 @@ struct Builder {
   std::map<std::string, std::string> option_env;  // of -e: wins over both
   std::optional<Bytes> memory_and_swap;
   std::optional<std::string> seccomp;         // of --security-opt
+  CapabilityChanges capabilities;             // of --cap-add and --cap-drop
   std::map<Protection, Requirement> require;  // of --require and --danger-...: yields to nothing
   bool best_effort = false;
   bool danger_no_seccomp = false;
@@ -197,13 +199,12 @@ void set_output_policy(Builder& b, Text text) {
 }
 
 void set_security_opt(Builder& b, Text text) {
-  constexpr std::string_view kSeccomp = "seccomp=";
-  if (!text.starts_with(kSeccomp)) {
-    return b.mistake(
-        "does not know \"" + text + "\"",
-        "seccomp=NAME, seccomp=FILE or seccomp=unconfined; no-new-privileges always holds");
-  }
-  b.seccomp = text.substr(kSeccomp.size());
+  auto policy = b.value_of(parse_security_opt(text));
+  if (policy && *policy) b.seccomp = std::move(*policy);
+}
+
+void add_capability(Builder& b, std::vector<std::string>& names, Text text) {
+  if (auto name = b.value_of(parse_capability(text))) names.push_back(std::move(*name));
 }
 
 std::optional<Protection> protection_named(std::string_view name) {
@@ -341,6 +342,10 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
      set_network},
     {{"security-opt", 0, "seccomp=POLICY", kIsolation, "a policy's name or file, or unconfined"},
      set_security_opt},
+    {{"cap-add", 0, "NAME", kIsolation, "a capability inside: NET_BIND_SERVICE ..., ALL"},
+     [](Builder& b, Text v) { add_capability(b, b.capabilities.added, v); }},
+    {{"cap-drop", 0, "NAME", kIsolation, "not this one; ALL: none, which is the default"},
+     [](Builder& b, Text v) { add_capability(b, b.capabilities.dropped, v); }},
     {{"require", 0, "WHAT=HOW", kIsolation,
       "a protection (see cove plan): required, preferred, off"},
      set_require},
@@ -383,8 +388,6 @@ constexpr ForeignOption kForeign[] = {
     {"-p", "a sandbox has no network to publish"},
     {"--publish", "a sandbox has no network to publish"},
     {"--privileged", "no sandbox is privileged"},
-    {"--cap-add", "a sandbox has no capabilities"},
-    {"--cap-drop", "a sandbox has no capabilities as it is"},
     {"--init", "every sandbox has an init"},
     {"--gpus", "devices cannot be given to a sandbox yet"},
     {"--device", "devices cannot be given to a sandbox yet"},
@@ -553,6 +556,7 @@ Result<RunRequest> parse_run_options(std::span<const std::string> words,
   set_swap(b);
   set_dangers(b);
   set_requirements(b);
+  change_capabilities(b.spec(), b.capabilities);
   check_stdin(b, spec);
 
   if (!b.mistakes.empty()) return fail(join(std::move(b.mistakes)));

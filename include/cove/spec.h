@@ -43,7 +43,7 @@ enum class Protection {
   network,               // no interface but loopback
   uid_separation,        // no other sandbox runs under the same host ids
   supplementary_groups,  // no host group of the caller's is kept
-  capabilities,          // none, in any set
+  capabilities,          // none in any set, but those that the spec names
   no_new_privs,
   seccomp,                 // the system call filter
   setuid_files,            // no setuid or setgid file can be left in a writable bind mount
@@ -185,7 +185,10 @@ struct SandboxSpec {
   std::optional<bool> read_only;  // root filesystem read-only, with a writable /tmp, /dev/shm and
                                   // workspace. Default false
   std::optional<std::string>
-      seccomp;  // a profile's name, or a file's path in Cove's format; default "default"
+      seccomp;  // a profile's name, or a file's path in Cove's or Docker's format; default "default"
+  std::optional<std::vector<std::string>>
+      capabilities;  // what the program holds in the sandbox's own user namespace, as cap_chown,
+                     // CHOWN or ALL (cove/capability.h). Default none
 
   std::map<Protection, Requirement>
       require;  // default: isolation and named limits `required`, default limits `preferred`

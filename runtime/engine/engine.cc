@@ -112,7 +112,7 @@ class Engine::Impl {
     auto plan = make_plan(spec, facts->host, facts->image, facts->sources, streams.delivery);
     if (!plan) return fail(plan.error());
     mark("plan");
-    auto prepared = prepare(*plan, *state_, root_);
+    auto prepared = prepare(*plan, facts->host, *state_, root_);
     if (!prepared) {
       host_.forget();
       return fail(prepared.error());

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/host/kernel_version.h"
 #include "runtime/launch/take_away.h"
+#include "runtime/model/capabilities.h"
 #include "runtime/seccomp/filter.h"
 
 namespace cove {
@@ -143,9 +145,12 @@ Result<void> prepare_belongings(const Plan& plan, StateDirectory& state, Prepare
   return {};
 }
 
-Result<void> prepare_filters(const Plan& plan, StateDirectory& state, Prepared& prepared) {
+Result<void> prepare_filters(const Plan& plan, const HostFacts& host, StateDirectory& state,
+                             Prepared& prepared) {
+  const KernelVersion kernel = parse_kernel_version(host.kernel_release);
+  const Circumstances circumstances{kernel.version, kernel.patchlevel, plan.capabilities};
   for (const std::string& name : plan.seccomp) {
-    auto filter = find_filter(name, state.filter_cache().number());
+    auto filter = find_filter(name, state.filter_cache().number(), circumstances);
     if (!filter) return fail(filter.error());
     prepared.filters.emplace_back(filter->program.begin(), filter->program.end());
   }
@@ -154,9 +159,10 @@ Result<void> prepare_filters(const Plan& plan, StateDirectory& state, Prepared& 
 
 }  // namespace
 
-Result<Prepared> prepare(const Plan& plan, StateDirectory& state, BorrowedFd root) {
+Result<Prepared> prepare(const Plan& plan, const HostFacts& host, StateDirectory& state,
+                         BorrowedFd root) {
   Prepared prepared;
-  if (auto done = prepare_filters(plan, state, prepared); !done) return fail(done.error());
+  if (auto done = prepare_filters(plan, host, state, prepared); !done) return fail(done.error());
   prepared.milestones.push_back({"filters", monotonic_now()});
   if (auto done = prepare_belongings(plan, state, prepared); !done) return fail(done.error());
   auto groups = GroupTree::begin(root, plan.cgroup, prepared.belongings.id);
@@ -186,6 +192,7 @@ std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<B
   order.gid = plan.identity.gid;
   order.groups = plan.identity.groups;
   order.set_groups = plan.identity.mapping != IdMapping::single;
+  order.capabilities = capability_mask(plan.capabilities);
   order.rlimits = plan.rlimits;
   order.has_group = static_cast<bool>(prepared.groups.main_group());
   order.cgroup_mount =

@@ -25,6 +25,7 @@
 #include "runtime/kernel/command_line.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
+#include "runtime/model/capabilities.h"
 
 namespace cove {
 namespace {
@@ -59,7 +60,7 @@ class Init {
         &Init::await_maps,
         // Files made from here on have an owner.
         &Init::become_root,
-        // Not dumpable, no new privileges, no bounding set.
+        // Not dumpable, no new privileges, nothing in the bounding set that the program has not.
         &Init::lock_down,
         &Init::set_hostname,
         // Slow, and in parallel with the launcher, who makes the root; unless that had one ready.
@@ -140,9 +141,11 @@ class Init {
     if (prctl(PR_SET_DUMPABLE, 0) != 0) return fail(init_error("init", "PR_SET_DUMPABLE"));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
       return fail(init_error("no_new_privs", "prctl"));
+    const std::uint64_t kept = capability_mask(inputs_.plan.capabilities);
     for (cap_value_t capability = 0; capability < cap_max_bits(); ++capability) {
+      if ((kept >> capability & 1) != 0) continue;
       if (cap_drop_bound(capability) != 0)
-        return fail(init_error("capabilities", "empty the bounding set"));
+        return fail(init_error("capabilities", "reduce the bounding set"));
     }
     return {};
   }

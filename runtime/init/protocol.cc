@@ -63,7 +63,7 @@ std::string encode(const ExecOrder& order) {
   writer.text(order.workdir).u32(order.uid).u32(order.gid);
   writer.u32(static_cast<std::uint32_t>(order.groups.size()));
   for (std::uint32_t group : order.groups) writer.u32(group);
-  writer.u32(order.set_groups);
+  writer.u32(order.set_groups).u64(order.capabilities);
   writer.u32(static_cast<std::uint32_t>(order.rlimits.size()));
   for (const RlimitPlan& limit : order.rlimits)
     writer.text(limit.name).u64(limit.soft).u64(limit.hard);
@@ -83,6 +83,7 @@ Result<ExecOrder> decode_exec(MessageReader& reader) {
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
     order.groups.push_back(reader.u32());
   order.set_groups = reader.u32() != 0;
+  order.capabilities = reader.u64();
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left) {
     RlimitPlan limit;
     limit.name = reader.text();

@@ -46,6 +46,7 @@ struct ExecOrder {
   std::uint32_t uid = 0, gid = 0;
   std::vector<std::uint32_t> groups;
   bool set_groups = true;  // false where the kernel forbids setgroups(2): a single id is mapped
+  std::uint64_t capabilities = 0;  // bit n: the program holds capability n
   std::vector<RlimitPlan> rlimits;
   bool has_group = false;
   bool cgroup_mount = false;  // a cgroup2 of its own on /sys/fs/cgroup

@@ -32,11 +32,12 @@ class NetworkAhead {
   }
 
   // Where the next init gets its network from. A sandbox that shares the host's must be cloned from
-  // there, and one that makes its own must not be cloned from another's.
+  // there, and one that makes its own must not be cloned from another's. What is made ahead belongs
+  // to our user namespace: capabilities of the sandbox's own would not count in it.
   Result<Network> choose(const Plan& plan) {
     const auto& own = plan.namespaces;
     const bool wanted = std::find(own.begin(), own.end(), Protection::network) != own.end();
-    if (wanted && std::exchange(ready_, false)) {
+    if (wanted && plan.capabilities.empty() && std::exchange(ready_, false)) {
       stands_in_host_ = false;
       return Network::inherited;
     }

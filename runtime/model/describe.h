@@ -94,6 +94,7 @@ void describe(V& v, S& s) {
   v.field("network", s.network);
   v.field("read_only", s.read_only);
   v.field("seccomp", s.seccomp);
+  v.field("capabilities", s.capabilities);
   v.field("require", s.require);
 }
 
@@ -353,6 +354,7 @@ void describe(V& v, S& s) {
   v.field("limits", s.limits);
   v.field("rlimits", s.rlimits);
   v.field("seccomp", s.seccomp);
+  v.field("capabilities", s.capabilities);
   v.field("process", s.process);
   v.field("stdin", s.stdin_source);
   v.field("tty", s.tty);

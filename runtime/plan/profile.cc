@@ -62,6 +62,7 @@ SandboxSpec fill_in(SandboxSpec spec, const SandboxSpec& profile) {
   fill(spec.network, profile.network);
   fill(spec.read_only, profile.read_only);
   fill(spec.seccomp, profile.seccomp);
+  fill(spec.capabilities, profile.capabilities);
   spec.require.insert(profile.require.begin(), profile.require.end());
   return spec;
 }

@@ -422,7 +422,20 @@ TEST_F(RunOptions, SeccompTakesANameAFileOrADanger) {
   EXPECT_NE(
       mistakes_of({"--danger-no-seccomp", "--security-opt", "seccomp=strict"}).find("contradicts"),
       std::string::npos);
-  EXPECT_NE(mistakes_of({"--security-opt", "apparmor=x"}).find("--security-opt: does not know"),
+  EXPECT_NE(
+      mistakes_of({"--security-opt", "credentialspec=x"}).find("--security-opt: does not know"),
+      std::string::npos);
+}
+
+TEST_F(RunOptions, CapabilitiesAreAddedToTheSpecs) {
+  EXPECT_EQ(spec({}).capabilities, std::nullopt);
+  EXPECT_EQ(spec({"--cap-add", "NET_RAW", "--cap-add=CAP_CHOWN"}).capabilities,
+            (Strings{"net_raw", "chown"}));
+  EXPECT_EQ(spec({"--cap-drop", "ALL"}).capabilities, Strings{});
+  files_["job.json"] = R"({"capabilities": ["KILL", "CHOWN"]})";
+  EXPECT_EQ(spec({"--cap-drop", "kill", "--spec", "job.json"}).capabilities, Strings{"chown"});
+  EXPECT_EQ(spec({"--spec", "job.json"}).capabilities, (Strings{"KILL", "CHOWN"}));
+  EXPECT_NE(mistakes_of({"--cap-add", "CHWN"}).find("--cap-add: \"CHWN\" is not a capability"),
             std::string::npos);
 }
 

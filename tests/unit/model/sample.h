@@ -47,6 +47,7 @@ inline SandboxSpec full_spec() {
   spec.network = NetworkMode::host;
   spec.read_only = true;
   spec.seccomp = "default";
+  spec.capabilities = {"CAP_NET_RAW", "chown"};
   spec.require = {{Protection::network, Requirement::off},
                   {Protection::memory, Requirement::preferred},
                   {Protection::pids, Requirement::required}};
@@ -167,6 +168,7 @@ inline Plan full_plan() {
   plan.limits = {{Protection::memory, "cgroup-v2", "memory.max", "536870912"}};
   plan.rlimits = {{"nofile", 1024, kRlimitInfinity}};
   plan.seccomp = {"default", "no-setuid"};
+  plan.capabilities = {"chown", "net_raw"};
   plan.process = {{"python3", "-"}, {{"PATH", "/usr/bin"}, {"PATH", "again"}}, "/workspace", true};
   plan.stdin_source = StdinData{"x"};
   plan.stdout_stream = {mebibytes(16), OutputPolicy::tail};
@@ -207,6 +209,7 @@ class RandomSpec {
     if (coin()) spec.grace = time();
     if (coin()) spec.read_only = coin();
     if (coin()) spec.seccomp = word();
+    if (coin()) spec.capabilities = {"CHOWN", "all", "cap_net_admin"};
     for (auto n = below(4); n > 0; --n) {
       spec.require[static_cast<Protection>(below(26))] = static_cast<Requirement>(below(3));
     }

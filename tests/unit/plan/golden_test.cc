@@ -32,6 +32,7 @@ TEST(GoldenPlan, OfARunWithEverythingNamed) {
   planning.spec.user = "app";
   planning.spec.hostname = "ci";
   planning.spec.read_only = true;
+  planning.spec.capabilities = {"NET_BIND_SERVICE", "cap_chown"};
   planning.spec.env = {{"CI", "1"}};
   planning.spec.resources.memory = gibibytes(2);
   planning.spec.resources.cpus = 0.5;
