@@ -12,18 +12,15 @@ Error undone(const std::string& what, const std::string& hint) {
   return problem(ErrorCode::invalid_argument, "capabilities", "$.capabilities", what, hint);
 }
 
-// The filter looks at modes. These two leave a privileged program without one: setfcap by an
-// extended attribute, which the kernel translates to the owner of a mount that is idmapped; fsetid
-// by writing into a file that is setuid already.
+// The filter looks at modes, and capabilities of a file are an extended attribute. The kernel
+// translates its owner through a mount that is idmapped: in a directory of the host's root they
+// would hold on the host.
 void refuse_privileged_files(Draft& draft) {
+  if (!holds_capability(draft, "setfcap")) return;
   if (!draft.wanted(Protection::setuid_files) || !has_writable_bind(draft)) return;
-  for (const char* name : {"setfcap", "fsetid"}) {
-    if (!holds_capability(draft, name)) continue;
-    draft.refuse(undone(std::string(name) +
-                            " beside a writable bind mount could leave a program on the host that "
-                            "runs with its owner's rights",
-                        "mount it read-only, or say \"require\": {\"setuid_files\": \"off\"}"));
-  }
+  draft.refuse(
+      undone("setfcap beside a writable bind mount could leave a privileged program on the host",
+             "mount it read-only, or say \"require\": {\"setuid_files\": \"off\"}"));
 }
 
 // user.max_user_namespaces obeys whoever holds it; that /proc/sys is read-only stands before it.

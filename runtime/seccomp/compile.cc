@@ -334,6 +334,7 @@ Result<Program> block(const SyscallGroup& group) {
     for (const Condition& condition : rule.conditions)
       ConditionCode(code, condition, next_rule).write();
     code.answer(answer_of(rule.action));
+    if (rule.conditions.empty()) return finish(code);  // nothing behind it is ever asked
     code.place(next_rule);
   }
   code.answer(answer_of(group.otherwise));

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <map>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 #include "runtime/seccomp/argument_width.h"
@@ -136,47 +135,40 @@ Comparison comparison_of(DockerOperator op) {
 
 enum class Truth { never, always, depends };
 
-// What holds of every number up to `seen`, none of which reaches `value`.
+struct Translated {
+  Truth truth;
+  Condition condition;  // where it depends
+};
+
+// Of a comparison with a number that no argument reaches.
 Truth truth_beyond(Comparison comparison) {
-  switch (comparison) {
-    case Comparison::is:
-    case Comparison::greater:
-    case Comparison::greater_or_equal:
-      return Truth::never;
-    default:
-      return Truth::always;
-  }
+  const bool never = comparison == Comparison::is || comparison == Comparison::greater ||
+                     comparison == Comparison::greater_or_equal;
+  return never ? Truth::never : Truth::always;
 }
 
 // `seen`: the bits of the argument that the kernel looks at; the others are as good as zero.
-Truth translate(const DockerCondition& docker, std::uint64_t seen, Condition& condition) {
+Translated translate(const DockerCondition& docker, std::uint64_t seen) {
   const Comparison comparison = comparison_of(docker.op);
   const bool masked = docker.op == DockerOperator::masked_equal;
   // libseccomp drops the bits of the value that are not in the mask.
   const std::uint64_t mask = masked ? docker.value & seen : seen;
   const std::uint64_t named = masked ? docker.value_two & docker.value : docker.value;
   const std::uint64_t value = as_the_kernel_sees(named, seen);
-  if (value > seen) return truth_beyond(comparison);
-  if (mask == 0) return Truth::always;
+  if (value > seen) return {truth_beyond(comparison), {}};
+  if (mask == 0) return {Truth::always, {}};
   const auto width = mask <= 0xffffffff ? ArgumentWidth::bits32 : ArgumentWidth::bits64;
-  condition = {docker.index, width, comparison, mask, {value}};
-  return Truth::depends;
+  return {Truth::depends, {docker.index, width, comparison, mask, {value}}};
 }
 
 // Nothing where the rule never holds.
 std::optional<Rule> translate(const DockerRule& docker) {
   Rule rule{{}, docker.action};
   for (const DockerCondition& one : docker.conditions) {
-    Condition condition;
-    switch (translate(one, bits_seen_by_kernel(docker.syscall, one.index), condition)) {
-      case Truth::never:
-        return std::nullopt;
-      case Truth::always:
-        break;
-      case Truth::depends:
-        rule.conditions.push_back(std::move(condition));
-        break;
-    }
+    Translated translated = translate(one, bits_seen_by_kernel(docker.syscall, one.index));
+    if (translated.truth == Truth::never) return std::nullopt;
+    if (translated.truth == Truth::depends)
+      rule.conditions.push_back(std::move(translated.condition));
   }
   return rule;
 }

@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 
+#include <cerrno>
 #include <vector>
 
 #include "runtime/seccomp/compile.h"
