@@ -197,6 +197,9 @@ void describe(V& v, S& s) {
   v.field("swap_total", s.swap_total);
   v.limit("open_files_hard", s.open_files_hard);
   v.field("cgroup", s.cgroup);
+  v.field("pasta", s.pasta);
+  v.field("pasta_reason", s.pasta_reason);
+  v.field("resolv_conf", s.resolv_conf);
   v.field("environment", s.environment);
 }
 

@@ -69,7 +69,7 @@ TEST(Describe, ShowsEveryFieldOfTheResult) {
 TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(CgroupFacts, 8, a, b, c, d, e, f, g, h);
-  EXPECT_DESCRIBED(HostFacts, 17, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q);
+  EXPECT_DESCRIBED(HostFacts, 20, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t);
   EXPECT_DESCRIBED(ImageConfig, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(ImageFacts, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(SourceFacts, 9, a, b, c, d, e, f, g, h, i);

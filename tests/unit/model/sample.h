@@ -109,6 +109,9 @@ inline HostFacts full_host_facts() {
   facts.cgroup.hybrid = true;
   facts.cgroup.controllers = {{"memory", {1, "/sys/fs/cgroup/memory", "/", true, ""}},
                               {"io", {2, "/sys/fs/cgroup", "/x", false, "not delegated"}}};
+  facts.pasta = "/usr/bin/pasta";
+  facts.pasta_reason = "r";
+  facts.resolv_conf = "nameserver 127.0.0.53\n\xff";
   facts.environment = {{"LANG", "C.UTF-8"}, {"B", "\xfe"}};
   return facts;
 }
