@@ -92,6 +92,7 @@ void describe(V& v, S& s) {
   v.field("cpu_timeout", s.cpu_timeout);
   v.field("grace", s.grace);
   v.field("network", s.network);
+  v.field("private_networks", s.private_networks);
   v.field("read_only", s.read_only);
   v.field("seccomp", s.seccomp);
   v.field("require", s.require);
@@ -317,6 +318,13 @@ void describe(V& v, S& s) {
   v.limit("hard", s.hard);
 }
 
+template <class V, MaybeConst<UplinkPlan> S>
+void describe(V& v, S& s) {
+  v.field("pasta", s.pasta);
+  v.field("resolvers", s.resolvers);
+  v.field("blocked", s.blocked);
+}
+
 template <class V, MaybeConst<ProcessPlan> S>
 void describe(V& v, S& s) {
   v.field("argv", s.argv);
@@ -340,6 +348,7 @@ void describe(V& v, S& s) {
   v.field("hostname", s.hostname);
   v.field("identity", s.identity);
   v.field("namespaces", s.namespaces);
+  v.field("uplink", s.uplink);
   v.field("root", s.root);
   v.field("files", s.files);
   v.field("mounts", s.mounts);

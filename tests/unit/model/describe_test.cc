@@ -52,8 +52,8 @@ TEST(Describe, ShowsEveryFieldOfTheSpec) {
   EXPECT_DESCRIBED(RlimitSpec, 2, a, b);
   EXPECT_DESCRIBED(ResourceSpec, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(StdinData, 1, a);
-  EXPECT_DESCRIBED(SandboxSpec, 23, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
-                   v, w);
+  EXPECT_DESCRIBED(SandboxSpec, 24, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
+                   v, w, x);
 }
 
 TEST(Describe, ShowsEveryFieldOfTheResult) {
@@ -86,7 +86,9 @@ TEST(Describe, ShowsEveryFieldOfThePlan) {
   EXPECT_DESCRIBED(RlimitPlan, 3, a, b, c);
   EXPECT_DESCRIBED(ProcessPlan, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(StreamPlan, 2, a, b);
-  EXPECT_DESCRIBED(Plan, 23, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w);
+  EXPECT_DESCRIBED(UplinkPlan, 3, a, b, c);
+  EXPECT_DESCRIBED(Plan, 24, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w,
+                   x);
 }
 
 }  // namespace
