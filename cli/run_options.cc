@@ -184,9 +184,20 @@ void set_ulimit(Builder& b, Text text) {
 }
 
 void set_network(Builder& b, Text text) {
-  static constexpr std::array<std::pair<std::string_view, NetworkMode>, 2> kModes{
-      {{"none", NetworkMode::none}, {"host", NetworkMode::host}}};
+  static constexpr std::array<std::pair<std::string_view, NetworkMode>, 3> kModes{
+      {{"none", NetworkMode::none}, {"open", NetworkMode::open}, {"host", NetworkMode::host}}};
+  // Docker's and Podman's names for a way out.
+  for (const char* foreign : {"bridge", "default", "nat", "private", "slirp4netns", "pasta"}) {
+    if (text == foreign)
+      return b.mistake("does not know \"" + text + "\"", "use open: connections out, none in");
+  }
   if (const auto mode = b.named(text, kModes)) b.spec().network = *mode;
+}
+
+void set_private_networks(Builder& b, Text text) {
+  static constexpr std::array<std::pair<std::string_view, PrivateNetworks>, 2> kStates{
+      {{"reachable", PrivateNetworks::reachable}, {"blocked", PrivateNetworks::blocked}}};
+  if (const auto state = b.named(text, kStates)) b.spec().private_networks = *state;
 }
 
 void set_output_policy(Builder& b, Text text) {
@@ -338,8 +349,12 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
     {{"json", 0, "", kOutput, "print the result as one JSON object"},
      [](Builder& b, Text v) { b.request.json = b.flag(v); }},
 
-    {{"network", 0, "MODE", kIsolation, "none (default), or host with --danger-host-network"},
+    {{"network", 0, "MODE", kIsolation,
+      "none (default), open (connections out), host (a danger, below)"},
      set_network},
+    {{"private-networks", 0, "STATE", kIsolation,
+      "10.0.0.0/8 and the like, if open: reachable (default), blocked"},
+     set_private_networks},
     {{"security-opt", 0, "seccomp=POLICY", kIsolation, "a policy's name or file, or unconfined"},
      set_security_opt},
     {{"cap-add", 0, "NAME", kIsolation, "a capability inside: NET_BIND_SERVICE ..., ALL"},
@@ -385,8 +400,9 @@ constexpr ForeignOption kForeign[] = {
     {"--name", "sandboxes have no names yet"},
     {"--label", "sandboxes have no labels yet"},
     {"-l", "sandboxes have no labels yet"},
-    {"-p", "a sandbox has no network to publish"},
-    {"--publish", "a sandbox has no network to publish"},
+    {"-p", "ports cannot be published yet"},
+    {"--publish", "ports cannot be published yet"},
+    {"--dns", "with --network open the host's name server is asked"},
     {"--privileged", "no sandbox is privileged"},
     {"--init", "every sandbox has an init"},
     {"--gpus", "devices cannot be given to a sandbox yet"},

@@ -67,6 +67,10 @@ struct HostFacts {
   Bytes swap_total;
   std::uint64_t open_files_hard = 0;  // RLIMIT_NOFILE of the caller, hard
   CgroupFacts cgroup;
+  // Looked for only where a spec asks for a network, and by gather_host_facts.
+  std::string pasta;         // the path of passt's `pasta`; empty where it cannot be used
+  std::string pasta_reason;  // where not: why
+  std::string resolv_conf;   // /etc/resolv.conf, if it has at most 64 KiB
   std::map<std::string, std::string>
       environment;  // the caller's variables named in SandboxSpec::env_allowlist; no others
 };

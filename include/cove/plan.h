@@ -109,6 +109,15 @@ struct CgroupPlan {
   std::vector<std::string> v2_delegate;  // controllers to enable from the parent down
 };
 
+// How packets leave the sandbox (NetworkMode::open).
+struct UplinkPlan {
+  std::vector<std::string> pasta;  // its command line, but for the namespace that it serves
+  // Addresses inside of which only port 53 answers: pasta asks the host's first name server of the
+  // same IP version.
+  std::vector<std::string> resolvers;
+  std::vector<std::string> blocked;  // prefixes that nothing is sent to: "169.254.0.0/16"
+};
+
 struct ProcessPlan {
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>> env;
@@ -129,6 +138,7 @@ struct Plan {
   std::string hostname;
   IdentityPlan identity;
   std::vector<Protection> namespaces;  // those that get one of their own
+  std::optional<UplinkPlan> uplink;    // none: no packet leaves, or the network is the host's
   RootPlan root;
   std::vector<FilePlan> files;
   std::vector<MountPlan> mounts;  // in the order they are made

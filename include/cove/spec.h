@@ -40,7 +40,7 @@ enum class Protection {
   ipc_namespace,
   uts_namespace,
   cgroup_namespace,
-  network,               // no interface but loopback
+  network,               // a network of its own: loopback, and what NetworkMode adds
   uid_separation,        // no other sandbox runs under the same host ids
   supplementary_groups,  // no host group of the caller's is kept
   capabilities,          // none in any set, but those that the spec names
@@ -124,8 +124,14 @@ struct ResourceSpec {
 
 enum class NetworkMode {
   none,  // a network namespace of its own with nothing but loopback
+  open,  // the same, and connections out of it (TCP, UDP, names) through passt's `pasta`. Nothing
+  // comes in; the host's loopback and link-local addresses are out of reach (docs/network.md)
   host,  // the host's network. Must be said twice: require["network"] has to be `off` as well
 };
+
+// Of NetworkMode::open: the addresses that only mean something near the host. 10.0.0.0/8,
+// 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7 and the like (docs/network.md lists them).
+enum class PrivateNetworks { reachable, blocked };
 
 // Where the program's standard input comes from.
 struct StdinNone {};     // /dev/null                                    JSON: "none"
@@ -181,7 +187,8 @@ struct SandboxSpec {
   std::optional<Duration>
       grace;  // before that kill: SIGTERM to the program, and this long to end. Default 0
 
-  std::optional<NetworkMode> network;  // default `none`
+  std::optional<NetworkMode> network;               // default `none`
+  std::optional<PrivateNetworks> private_networks;  // with `open`; default `reachable`
   std::optional<bool> read_only;  // root filesystem read-only, with a writable /tmp, /dev/shm and
                                   // workspace. Default false
   std::optional<std::string>

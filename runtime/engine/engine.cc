@@ -14,6 +14,7 @@
 #include "runtime/engine/prepare.h"
 #include "runtime/engine/sources.h"
 #include "runtime/host/host_facts.h"
+#include "runtime/host/network_facts.h"
 #include "runtime/launch/launch.h"
 #include "runtime/launch/launcher.h"
 #include "runtime/launch/take_away.h"
@@ -84,6 +85,9 @@ class Engine::Impl {
     auto host = host_.gather(spec.env_allowlist);
     if (!host) return fail(host.error());
     facts.host = std::move(*host);
+    // Read anew every time: a machine moves from network to network. Not where nothing asks for it.
+    if (spec.network.value_or(NetworkMode::none) != NetworkMode::none || spec.profile)
+      gather_network_facts(facts.host);
     auto image = find_root(spec);
     if (!image) return fail(image.error());
     facts.image = std::move(*image);

@@ -4,6 +4,7 @@
 #include "cove/host.h"
 #include "runtime/host/cgroup_facts.h"
 #include "runtime/host/kernel_version.h"
+#include "runtime/host/network_facts.h"
 
 namespace cove {
 namespace {
@@ -157,6 +158,14 @@ Finding open_files(const HostFacts& host) {
           "raise it: ulimit -Hn 65536, or LimitNOFILE= of the service"};
 }
 
+// A note: no sandbox has a network by default.
+Finding open_network(const HostFacts& host) {
+  if (!host.pasta.empty()) return ok("open network", "through " + host.pasta);
+  return {"open network", Severity::note,
+          "no pasta: " + (host.pasta_reason.empty() ? "it was not looked for" : host.pasta_reason),
+          "`--network open` is refused", cure_for_pasta(host.pasta_reason)};
+}
+
 }  // namespace
 
 std::vector<Finding> diagnose(const HostFacts& host) {
@@ -167,6 +176,7 @@ std::vector<Finding> diagnose(const HostFacts& host) {
     findings.push_back(controller(host, subject));
   }
   findings.push_back(open_files(host));
+  findings.push_back(open_network(host));
   return findings;
 }
 

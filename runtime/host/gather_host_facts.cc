@@ -19,6 +19,7 @@
 
 #include "cove/host.h"
 #include "runtime/host/host_facts.h"
+#include "runtime/host/network_facts.h"
 #include "runtime/identity/subordinate_ids.h"
 #include "runtime/kernel/fd.h"
 
@@ -196,7 +197,9 @@ CallerRights caller_rights() {
 
 Result<HostFacts> gather_host_facts(const std::string& cgroup_parent,
                                     const std::vector<std::string>& env_allowlist) {
-  return HostFactsCache(cgroup_parent).gather(env_allowlist);
+  auto host = HostFactsCache(cgroup_parent).gather(env_allowlist);
+  if (host) gather_network_facts(*host);
+  return host;
 }
 
 Result<HostFacts> HostFactsCache::gather(const std::vector<std::string>& env_allowlist) {

@@ -22,6 +22,7 @@
 #include "runtime/init/payload.h"
 #include "runtime/init/protocol.h"
 #include "runtime/init/terminal.h"
+#include "runtime/init/uplink.h"
 #include "runtime/kernel/command_line.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
@@ -39,7 +40,8 @@ Error init_error(std::string step, std::string what) {
 
 class Init {
  public:
-  explicit Init(const InitInputs& inputs) : inputs_(inputs), control_(inputs.control) {}
+  explicit Init(const InitInputs& inputs)
+      : inputs_(inputs), control_(inputs.control), link_(inputs.link.number()) {}
 
   [[noreturn]] void run() {
     if (auto done = set_up(); !done) report_and_exit(done.error());
@@ -50,7 +52,7 @@ class Init {
   // Each step says what breaks if it moves.
   Result<void> set_up() {
     using Step = Result<void> (Init::*)();
-    static constexpr std::array<Step, 11> kSteps{
+    static constexpr std::array<Step, 12> kSteps{
         // First: an inherited lifeline would keep other sandboxes alive.
         &Init::drop_descriptors,
         // Before anything in here could look at /proc/1.
@@ -72,6 +74,8 @@ class Init {
         &Init::build,
         // After the root: its /dev/null takes the place of 0, 1 and 2.
         &Init::let_go_of_ground,
+        // Last, since it takes longest: a program's first act may be to connect.
+        &Init::connect,
     };
     for (Step step : kSteps) {
       if (auto done = (this->*step)(); !done) return done;
@@ -82,6 +86,7 @@ class Init {
   Result<void> drop_descriptors() {
     mark("clone");
     std::vector<int> keep{control_.number()};
+    if (link_) keep.push_back(link_.number());
     for (BorrowedFd fd : inputs_.hold) {
       if (fd) keep.push_back(fd.number());
     }
@@ -163,7 +168,7 @@ class Init {
     if (!own || inputs_.network == Network::inherited) return {};
     if (auto done = make_network_namespace(); !done) return done;
     mark("network");
-    return {};
+    return link_ ? ask_for_uplink(*inputs_.plan.uplink, link_) : Result<void>{};
   }
 
   Result<void> prepare_proc() {
@@ -210,6 +215,14 @@ class Init {
     return {};
   }
 
+  Result<void> connect() {
+    if (!link_) return {};
+    auto connected = await_uplink(link_);
+    link_.reset();
+    mark("uplink");
+    return connected;
+  }
+
   // ---- the sandbox is built; from here on init only serves ----
 
   [[noreturn]] void serve() {
@@ -246,6 +259,7 @@ class Init {
       }
       case Order::maps:
       case Order::mounts:
+      case Order::connected:
         break;
     }
     errno = EBADMSG;
@@ -392,6 +406,7 @@ class Init {
 
   const InitInputs& inputs_;
   const BorrowedFd control_;
+  UniqueFd link_;
   UniqueFd children_;
   OwnFilesystems own_;
   pid_t program_ = -1;

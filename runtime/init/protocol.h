@@ -10,6 +10,8 @@
 //                                  | ---- exited --------------> |   and no other process is left
 //      or                          | ---- failed --------------> |   a step before the exec failed
 //
+// A sandbox with an uplink has a second socket, between init and launcher; see launch/uplink.h.
+//
 // End of file on the socket ends the other side: the supervisor holds its end alone, so init
 // notices whatever way it dies, and the kernel kills a pid namespace with its init.
 #pragma once
@@ -27,8 +29,8 @@
 
 namespace cove {
 
-enum class Order : std::uint32_t { maps = 1, mounts, exec, signal, resize };
-enum class Report : std::uint32_t { failed = 101, started, exited };
+enum class Order : std::uint32_t { maps = 1, mounts, exec, signal, resize, connected };
+enum class Report : std::uint32_t { failed = 101, started, exited, network };
 
 // What the program has for a terminal.
 enum class TerminalUse : std::uint32_t {

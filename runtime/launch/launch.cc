@@ -86,7 +86,7 @@ class NewInit {
   ~NewInit() {
     if (!pidfd_) return;
     kernel::pidfd_send_signal(pidfd_.number(), SIGKILL);
-    reap_init(pidfd_);
+    kernel::reap(pidfd_.number());
   }
   pid_t pid() const { return pid_; }
   UniqueFd release() { return std::move(pidfd_); }
@@ -186,6 +186,11 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
   };
   auto sockets = make_socket_pair();
   if (!sockets) return fail(sockets.error());
+  Result<SocketPair> link;
+  if (inputs.plan.uplink) {
+    link = make_socket_pair();
+    if (!link) return fail(link.error());
+  }
 
   int pidfd = -1;
   clone_args args{};
@@ -203,10 +208,13 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
               sockets->second,
               {inputs.belongings.record_file, inputs.belongings.slots},
               inputs.filters,
-              inputs.network});
+              inputs.network,
+              link->second});
   NewInit init(pid, UniqueFd(pidfd));
   sockets->second.reset();
   launched.control = std::move(sockets->first);
+  link->second.reset();
+  launched.link = std::move(link->first);
   mark("clone3");
 
   if (auto done = map_ids(ground, inputs, init.pid()); !done) return fail(done.error());
@@ -236,14 +244,6 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
   launched.pidfd = init.release();
   mark("hand over");
   return launched;
-}
-
-void reap_init(BorrowedFd pidfd) {
-  siginfo_t ignored{};
-  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.number()), &ignored,
-                WEXITED | __WALL) != 0 &&
-         errno == EINTR) {
-  }
 }
 
 }  // namespace cove

@@ -198,8 +198,11 @@ Result<Launched> decode_reply(Message message) {
   }
   auto started = decode_started(inner);
   if (!started || message.fds.size() != 3) return fail(cut_short());
-  return Launched{std::move(message.fds[0]), std::move(message.fds[1]), std::move(message.fds[2]),
-                  std::move(started->milestones)};
+  return Launched{std::move(message.fds[0]),
+                  std::move(message.fds[1]),
+                  std::move(message.fds[2]),
+                  std::move(started->milestones),
+                  {}};
 }
 
 }  // namespace cove

@@ -92,6 +92,7 @@ void describe(V& v, S& s) {
   v.field("cpu_timeout", s.cpu_timeout);
   v.field("grace", s.grace);
   v.field("network", s.network);
+  v.field("private_networks", s.private_networks);
   v.field("read_only", s.read_only);
   v.field("seccomp", s.seccomp);
   v.field("capabilities", s.capabilities);
@@ -206,6 +207,9 @@ void describe(V& v, S& s) {
   v.field("swap_total", s.swap_total);
   v.limit("open_files_hard", s.open_files_hard);
   v.field("cgroup", s.cgroup);
+  v.field("pasta", s.pasta);
+  v.field("pasta_reason", s.pasta_reason);
+  v.field("resolv_conf", s.resolv_conf);
   v.field("environment", s.environment);
 }
 
@@ -324,6 +328,13 @@ void describe(V& v, S& s) {
   v.limit("hard", s.hard);
 }
 
+template <class V, MaybeConst<UplinkPlan> S>
+void describe(V& v, S& s) {
+  v.field("pasta", s.pasta);
+  v.field("resolvers", s.resolvers);
+  v.field("blocked", s.blocked);
+}
+
 template <class V, MaybeConst<ProcessPlan> S>
 void describe(V& v, S& s) {
   v.field("argv", s.argv);
@@ -347,6 +358,7 @@ void describe(V& v, S& s) {
   v.field("hostname", s.hostname);
   v.field("identity", s.identity);
   v.field("namespaces", s.namespaces);
+  v.field("uplink", s.uplink);
   v.field("root", s.root);
   v.field("files", s.files);
   v.field("mounts", s.mounts);

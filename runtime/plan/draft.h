@@ -96,5 +96,6 @@ void plan_streams(Draft& draft);
 void plan_root(Draft& draft);
 void plan_mounts(Draft& draft);
 void plan_protections(Draft& draft);
+void plan_network(Draft& draft);
 
 }  // namespace cove

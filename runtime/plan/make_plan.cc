@@ -26,6 +26,7 @@ Result<Plan> make_plan(const SandboxSpec& spec, const HostFacts& host, const Ima
   plan_root(draft);
   plan_mounts(draft);
   plan_protections(draft);
+  plan_network(draft);
   return draft.finish();
 }
 

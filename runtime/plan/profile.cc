@@ -60,6 +60,7 @@ SandboxSpec fill_in(SandboxSpec spec, const SandboxSpec& profile) {
   fill(spec.cpu_timeout, profile.cpu_timeout);
   fill(spec.grace, profile.grace);
   fill(spec.network, profile.network);
+  fill(spec.private_networks, profile.private_networks);
   fill(spec.read_only, profile.read_only);
   fill(spec.seccomp, profile.seccomp);
   fill(spec.capabilities, profile.capabilities);

@@ -41,23 +41,6 @@ void plan_namespaces(Draft& draft) {
   }
 }
 
-void plan_network(Draft& draft) {
-  const bool host = draft.spec.network.value_or(NetworkMode::none) == NetworkMode::host;
-  const bool off = !draft.wanted(Protection::network);
-  if (host && !off) {
-    draft.refuse(problem(ErrorCode::invalid_argument, "network", "$.network",
-                         "the host's network has to be asked for twice",
-                         "add \"require\": {\"network\": \"off\"} (--danger-host-network)"));
-  } else if (!host && off) {
-    draft.refuse(problem(ErrorCode::invalid_argument, "network", "$.require.network",
-                         "it can be off only with the host's network",
-                         "add \"network\": \"host\""));
-  }
-  if (host) return;
-  draft.plan.namespaces.push_back(Protection::network);
-  draft.hold(Protection::network, "namespace");
-}
-
 void plan_ids(Draft& draft) {
   if (draft.plan.identity.mapping == IdMapping::range) {
     draft.hold(Protection::uid_separation, "uid-range");
@@ -115,7 +98,6 @@ bool filter_forbids_namespaces(const Draft& draft) {
 void plan_protections(Draft& draft) {
   refuse_forbidden_off(draft);
   plan_namespaces(draft);
-  plan_network(draft);
   plan_ids(draft);
   draft.hold(Protection::no_new_privs, "prctl");
   plan_filters(draft);

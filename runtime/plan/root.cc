@@ -61,11 +61,6 @@ void plan_root(Draft& draft) {
 
   plan.files.push_back({"/etc/hosts", hosts_file(plan.hostname), 0644});
   plan.files.push_back({"/etc/hostname", plan.hostname + "\n", 0644});
-  // With the host's network the servers are the host's, and planning reads no file: the image's own
-  // stays.
-  if (draft.spec.network.value_or(NetworkMode::none) == NetworkMode::none) {
-    plan.files.push_back({"/etc/resolv.conf", "# No network, no name servers.\n", 0644});
-  }
 }
 
 }  // namespace cove

@@ -153,6 +153,8 @@ void Supervision::on_report(Message message) {
       auto report = decode_failed(reader);
       return on_failed(report ? to_error(*report) : report.error());
     }
+    case Report::network:
+      break;
   }
   on_failed(Error{
       ErrorCode::internal, "protocol", 0, "init sent a report that is not known", "", "", {}});

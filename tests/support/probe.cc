@@ -45,6 +45,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/probe_network.h"
+
 extern char** environ;
 
 namespace {
@@ -766,6 +768,7 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
+    {"add-route", 0, probe::add_route},
     {"alloc", 1, allocate},
     {"attack-tree", 1, attack_tree},
     {"burn", 1, burn},
@@ -788,6 +791,7 @@ constexpr Command kCommands[] = {
     {"hostname", 0, print_hostname},
     {"ids", 0, print_ids},
     {"ignore-signal", 1, ignore_signal},
+    {"interface-down", 1, probe::interface_down},
     {"interfaces", 0, print_interfaces},
     {"kill", 2, kill_process},
     {"kill-self", 1, kill_self},
@@ -801,6 +805,7 @@ constexpr Command kCommands[] = {
     {"open", 2, open_file},
     {"open-many", 1, open_many},
     {"openat2", 3, open_at2},
+    {"patience", 1, probe::patience},
     {"print", 0, print},
     {"print-error", 1, print_error},
     {"processes", 1, make_processes},
@@ -814,6 +819,7 @@ constexpr Command kCommands[] = {
     {"ready", 1, ready},
     {"rename", 2, rename_file},
     {"request-key", 1, request_key},
+    {"resolve", 1, probe::resolve},
     {"rlimits", 0, print_rlimits},
     {"search-processes", 1, search_processes},
     {"session", 0, print_session},
@@ -825,6 +831,9 @@ constexpr Command kCommands[] = {
     {"terminal", 0, print_terminal},
     {"symlink", 2, make_symlink},
     {"syscall", 2, raw_syscall},
+    {"tcp", 2, probe::tcp},
+    {"tcp-listen", 1, probe::tcp_listen},
+    {"udp", 2, probe::udp},
     {"umask", 0, print_umask},
     {"unlink", 1, unlink_file},
     {"unshare", 1, unshare_command},

@@ -14,7 +14,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
-readonly kModules=(overlay ext4 loop)
+readonly kModules=(overlay ext4 loop tun)
 readonly kCache=${COVE_VM_CACHE:-$here/../../build/vm}
 
 die() { printf 'vm: %s\n' "$*" >&2; exit 125; }

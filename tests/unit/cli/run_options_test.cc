@@ -400,7 +400,20 @@ TEST_F(RunOptions, NetworkHostMustBeNamedAsADanger) {
   EXPECT_EQ(open.network, NetworkMode::host);
   EXPECT_EQ(open.require.at(Protection::network), Requirement::off);
   EXPECT_EQ(spec({"--network=host", "--require", "network=off"}).network, NetworkMode::host);
-  EXPECT_NE(mistakes_of({"--network", "bridge"}).find("one of: none, host"), std::string::npos);
+  EXPECT_NE(mistakes_of({"--network", "hots"}).find("one of: none, open, host"), std::string::npos);
+}
+
+TEST_F(RunOptions, NetworkOpenNeedsNoDangerAndIsWhatDockersNamesAreSentTo) {
+  const SandboxSpec open = spec({"--network", "open", "--private-networks", "blocked"});
+  EXPECT_EQ(open.network, NetworkMode::open);
+  EXPECT_EQ(open.private_networks, PrivateNetworks::blocked);
+  EXPECT_TRUE(open.require.empty());
+  EXPECT_EQ(spec({"--network=open"}).private_networks, std::nullopt);
+  for (const char* foreign : {"bridge", "default", "slirp4netns", "pasta"}) {
+    EXPECT_NE(mistakes_of({"--network", foreign}).find("use open"), std::string::npos) << foreign;
+  }
+  EXPECT_NE(mistakes_of({"--private-networks", "no"}).find("one of: reachable, blocked"),
+            std::string::npos);
 }
 
 TEST_F(RunOptions, DangerHostNetworkAloneOpensNothing) {

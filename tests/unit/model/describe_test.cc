@@ -52,8 +52,8 @@ TEST(Describe, ShowsEveryFieldOfTheSpec) {
   EXPECT_DESCRIBED(RlimitSpec, 2, a, b);
   EXPECT_DESCRIBED(ResourceSpec, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(StdinData, 1, a);
-  EXPECT_DESCRIBED(SandboxSpec, 24, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
-                   v, w, x);
+  EXPECT_DESCRIBED(SandboxSpec, 25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
+                   v, w, x, y);
 }
 
 TEST(Describe, ShowsEveryFieldOfTheResult) {
@@ -70,7 +70,7 @@ TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(CgroupFacts, 8, a, b, c, d, e, f, g, h);
   EXPECT_DESCRIBED(SubordinateIds, 2, a, b);
-  EXPECT_DESCRIBED(HostFacts, 19, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s);
+  EXPECT_DESCRIBED(HostFacts, 22, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v);
   EXPECT_DESCRIBED(ImageConfig, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(ImageFacts, 12, a, b, c, d, e, f, g, h, i, j, k, l);
   EXPECT_DESCRIBED(SourceFacts, 9, a, b, c, d, e, f, g, h, i);
@@ -87,8 +87,9 @@ TEST(Describe, ShowsEveryFieldOfThePlan) {
   EXPECT_DESCRIBED(RlimitPlan, 3, a, b, c);
   EXPECT_DESCRIBED(ProcessPlan, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(StreamPlan, 2, a, b);
-  EXPECT_DESCRIBED(Plan, 24, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w,
-                   x);
+  EXPECT_DESCRIBED(UplinkPlan, 3, a, b, c);
+  EXPECT_DESCRIBED(Plan, 25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x,
+                   y);
 }
 
 }  // namespace

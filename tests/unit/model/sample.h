@@ -45,6 +45,7 @@ inline SandboxSpec full_spec() {
   spec.cpu_timeout = std::chrono::nanoseconds(315'359'999'999'999'999);  // no double holds that
   spec.grace = std::chrono::nanoseconds(1);
   spec.network = NetworkMode::host;
+  spec.private_networks = PrivateNetworks::reachable;
   spec.read_only = true;
   spec.seccomp = "default";
   spec.capabilities = {"CAP_NET_RAW", "chown"};
@@ -110,6 +111,9 @@ inline HostFacts full_host_facts() {
   facts.cgroup.hybrid = true;
   facts.cgroup.controllers = {{"memory", {1, "/sys/fs/cgroup/memory", "/", true, ""}},
                               {"io", {2, "/sys/fs/cgroup", "/x", false, "not delegated"}}};
+  facts.pasta = "/usr/bin/pasta";
+  facts.pasta_reason = "r";
+  facts.resolv_conf = "nameserver 127.0.0.53\n\xff";
   facts.environment = {{"LANG", "C.UTF-8"}, {"B", "\xfe"}};
   return facts;
 }
@@ -156,6 +160,7 @@ inline Plan full_plan() {
   plan.hostname = "sandbox";
   plan.identity = {IdMapping::single, 0, 5, {1, 2, 4294967294U}, "/home/s"};
   plan.namespaces = {Protection::user_namespace, Protection::network};
+  plan.uplink = UplinkPlan{{"/usr/bin/pasta", "-f"}, {"192.0.0.1"}, {"127.0.0.0/8", "::/64"}};
   plan.root = {
       RootKind::host_tools,  {"/a", "/b"},   true, true, true, mebibytes(9), 1000, {"/usr"},
       {{"/bin", "usr/bin"}}, {"/etc/shadow"}};
@@ -207,6 +212,7 @@ class RandomSpec {
     if (coin()) spec.timeout = time();
     if (coin()) spec.cpu_timeout = time();
     if (coin()) spec.grace = time();
+    if (coin()) spec.private_networks = static_cast<PrivateNetworks>(below(2));
     if (coin()) spec.read_only = coin();
     if (coin()) spec.seccomp = word();
     if (coin()) spec.capabilities = {"CHOWN", "all", "cap_net_admin"};

@@ -46,6 +46,13 @@ TEST(GoldenPlan, OfARunWithEverythingNamed) {
   compare("everything_named", planning.plan());
 }
 
+TEST(GoldenPlan, OfAnOpenNetworkWithoutPrivateOnes) {
+  Planning planning("debian12_root");
+  planning.spec.network = NetworkMode::open;
+  planning.spec.private_networks = PrivateNetworks::blocked;
+  compare("open_network", planning.plan());
+}
+
 TEST(GoldenPlan, OfAPlainUserWithoutDelegation) {
   Planning planning("debian12_user");
   planning.spec.read_only = true;
