@@ -123,10 +123,14 @@ struct ResourceSpec {
 };
 
 enum class NetworkMode {
-  none,  // a network namespace of its own with nothing but loopback
-  open,  // the same, and connections out of it (TCP, UDP, names) through passt's `pasta`. Nothing
-  // comes in; the host's loopback and link-local addresses are out of reach (docs/network.md)
-  host,  // the host's network. Must be said twice: require["network"] has to be `off` as well
+  // A network namespace of its own with nothing but loopback.
+  none,
+  // The same, and connections out of it (TCP, UDP, names) through passt's `pasta`. Nothing comes
+  // in; the host's loopback, link-local addresses and metadata services are out of reach
+  // (docs/network.md).
+  open,
+  // The host's network. Must be said twice: require["network"] has to be `off` as well.
+  host,
 };
 
 // Of NetworkMode::open: the addresses that only mean something near the host. 10.0.0.0/8,

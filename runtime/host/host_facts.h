@@ -55,9 +55,9 @@ CallerRights caller_rights();
 // judge_host's part of it; in `reason` why a plain user has none.
 std::optional<SubordinateIds> judge_subordinate_ids(const HostTexts& texts, std::string& reason);
 
-// gather_host_facts, but for the network, for somebody who asks often: as long as the caller is who and where it was
-// (ids, capabilities, cgroups, processors, limit of open files), what was read of the kernel and
-// its mounts the first time stands. Not where something was missing: it may have
+// gather_host_facts, but for the network, for somebody who asks often: as long as the caller is who
+// and where it was (ids, capabilities, cgroups, processors, limit of open files), what was read of
+// the kernel and its mounts the first time stands. Not where something was missing: it may have
 // been put right since. Thread-safe.
 class HostFactsCache {
  public:

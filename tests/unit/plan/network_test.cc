@@ -69,7 +69,7 @@ TEST(NetworkPlan, NeedsPasta) {
   expect_error(planning.refusal(), ErrorCode::isolation_unavailable, "$.network", "not looked for");
 }
 
-TEST(NetworkPlan, ALoadOfTheNetworkCannotBePreferred) {
+TEST(NetworkPlan, ItsLossCannotBePreferred) {
   Planning planning = open_network();
   planning.host.pasta.clear();
   planning.spec.require[Protection::network] = Requirement::preferred;
