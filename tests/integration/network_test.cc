@@ -527,7 +527,7 @@ TEST(OpenNetworkOfAHost, WhosePastaIsNoneIsToldWhatItSaid) {
   options.environment = {"PATH=" + directory.path()};
   const CommandOutcome outcome = run_command(cove_run({"--network", "open"}, "exit 0"), options);
   EXPECT_EQ(outcome.status, 125);
-  EXPECT_THAT(outcome.err, HasSubstr("network: pasta could not start: probe: no command"))
+  EXPECT_THAT(outcome.err, HasSubstr("network: pasta could not start: payload: no command"))
       << outcome.err;
 }
 
