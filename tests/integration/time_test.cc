@@ -135,7 +135,7 @@ TEST(CpuTimeout, CountsAllProcessesTogether) {
 }
 TEST(CpuTimeout, CountsProcessesThatHaveEnded) {
   COVE_NEEDS_CGROUP_V2();
-  SandboxSpec spec = probe("spawn burn 0.4 ; wait ; spawn burn 0.4 ; wait ; exit 0");
+  SandboxSpec spec = probe("spawn burn 0.8 ; wait ; spawn burn 0.8 ; wait ; exit 0");
   spec.cpu_timeout = milliseconds(500);
   EXPECT_EQ(run(spec).cause, Cause::cpu_timeout);
 }
