@@ -26,19 +26,28 @@ std::string context_log(int context) {
   return log;
 }
 
-std::uint64_t resolve_flags(Links links) {
-  return RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS |
-         (links == Links::refuse ? RESOLVE_NO_SYMLINKS : 0);
+// A path inside a root. Where a link has ".." and anything on the machine was renamed or mounted
+// meanwhile, the kernel cannot tell that the walk stayed inside, and wants to be asked again: EAGAIN
+// (openat2(2)). Other launches mount all the time. Who renames without a pause gets an error, no more.
+UniqueFd open_inside(BorrowedFd root, const std::string& path, std::uint64_t flags, Links links) {
+  constexpr int kAttempts = 128;
+  const std::uint64_t resolve =
+      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (links == Links::refuse ? RESOLVE_NO_SYMLINKS : 0);
+  int fd = -1;
+  for (int left = kAttempts; left > 0; --left) {
+    fd = kernel::openat2(root.number(), path.c_str(), flags | O_PATH | O_CLOEXEC, resolve);
+    if (fd >= 0 || errno != EAGAIN) break;
+  }
+  return UniqueFd(fd);
 }
 
 // The directory `path` inside `root`, made component by component where missing. A dangling link of
 // the image is an error (ENOENT again), not a reason to make its target.
 Result<UniqueFd> make_directories(BorrowedFd root, const std::string& path, Links links) {
   const auto open_directory = [&](const std::string& name) {
-    return kernel::openat2(root.number(), name.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           resolve_flags(links));
+    return open_inside(root, name, O_DIRECTORY, links);
   };
-  UniqueFd here(open_directory("/"));
+  UniqueFd here = open_directory("/");
   for (std::size_t at = 0; here && at < path.size();) {
     const std::size_t start = path.find_first_not_of('/', at);
     if (start == std::string::npos) break;
@@ -46,7 +55,7 @@ Result<UniqueFd> make_directories(BorrowedFd root, const std::string& path, Link
     const std::string name = path.substr(start, end - start);
     at = end == std::string::npos ? path.size() : end;
     const std::string so_far = path.substr(0, at);
-    UniqueFd next(open_directory(so_far));
+    UniqueFd next = open_directory(so_far);
     if (!next && errno == ENOENT) {
       if (mkdirat(here.number(), name.c_str(), 0755) != 0 && errno != EEXIST) {
         Error error = mount_error("make the missing directory to mount on", so_far);
@@ -55,7 +64,7 @@ Result<UniqueFd> make_directories(BorrowedFd root, const std::string& path, Link
           error.hint = "it lies in a directory that is mounted from the host: make it there first";
         return fail(std::move(error));
       }
-      next.reset(open_directory(so_far));
+      next = open_directory(so_far);
     }
     if (!next) return fail(mount_error("open the directory inside the root", so_far));
     here = std::move(next);
@@ -128,9 +137,8 @@ Result<void> attach_mount(BorrowedFd mount, BorrowedFd directory, const char* ta
 
 Result<UniqueFd> open_in_root(BorrowedFd root, const std::string& path, TargetKind kind,
                               Missing missing, Links links) {
-  const std::uint64_t flags =
-      O_PATH | O_CLOEXEC | (kind == TargetKind::directory ? O_DIRECTORY : 0);
-  UniqueFd target(kernel::openat2(root.number(), path.c_str(), flags, resolve_flags(links)));
+  const std::uint64_t flags = kind == TargetKind::directory ? O_DIRECTORY : 0;
+  UniqueFd target = open_inside(root, path, flags, links);
   if (target) return target;
   if (errno != ENOENT || missing == Missing::fail) {
     return fail(mount_error("open inside the root", path));
@@ -144,7 +152,7 @@ Result<UniqueFd> open_in_root(BorrowedFd root, const std::string& path, TargetKi
   const UniqueFd made(openat(parent->number(), name.c_str(),
                              O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644));
   if (!made) return fail(mount_error("make an empty file to mount on", path));
-  target.reset(kernel::openat2(root.number(), path.c_str(), flags, resolve_flags(links)));
+  target = open_inside(root, path, flags, links);
   if (!target) return fail(mount_error("open inside the root", path));
   return target;
 }
