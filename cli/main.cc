@@ -9,6 +9,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/own_executable.h"
 #include "cli/print.h"
 
 namespace {
@@ -90,7 +91,18 @@ bool take_streams() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (!take_streams()) return 125;
+  if (!take_streams()) return cove::cli::kExitOurError;
+  // Before any word of the caller's, who may be an image, is looked at.
+  if (!cove::cli::executable_is_in_own_root()) {
+    return cove::cli::complain(
+        cove::Error{cove::ErrorCode::permission_denied,
+                    "",
+                    0,
+                    "this executable was not started by its path",
+                    "",
+                    "a sandbox does not get to run the cove that runs it; put one into the image",
+                    {}});
+  }
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   return dispatch(words);
 }
