@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -129,6 +130,17 @@ TEST(DefaultFilter, RefusesTerminalInjectionAndLineDisciplines) {
                      with("ioctl", kEperm, {7, TIOCSETD}), with("ioctl", kAllow, {0, TCGETS}),
                      with("ioctl", kAllow, {1, TIOCGWINSZ}), with("ioctl", kAllow, {1, TIOCSCTTY}),
                      with("ioctl", kAllow, {3, FIONREAD}), with("ioctl", kAllow, {TIOCSTI, 0})});
+}
+
+// Process 1 is init: whoever has its user id could take its descriptors and processor time away.
+TEST(DefaultFilter, KeepsTheLimitsOfProcess1) {
+  expect_answers(
+      built_in_filter("default"),
+      std::vector<Case>{with("prlimit64", kEperm, {1, RLIMIT_NOFILE}),
+                        with("prlimit64", kEperm, {0xffffffff00000001, RLIMIT_CPU}),
+                        with("prlimit64", kAllow, {0, RLIMIT_NOFILE}),
+                        with("prlimit64", kAllow, {2, RLIMIT_NOFILE}),
+                        with("prlimit64", kAllow, {11, 1}), with("setrlimit", kAllow, {1, 1})});
 }
 
 TEST(DefaultFilter, RefusesEveryNamespaceFlagOfClone) {
