@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/mount_options.h"
+#include "cli/security_options.h"
 #include "cove/json.h"
 
 namespace cove::cli {
@@ -33,6 +34,7 @@ struct Builder {
   std::map<std::string, std::string> option_env;  // of -e: wins over both
   std::optional<Bytes> memory_and_swap;
   std::optional<std::string> seccomp;         // of --security-opt
+  CapabilityChanges capabilities;             // of --cap-add and --cap-drop
   std::map<Protection, Requirement> require;  // of --require and --danger-...: yields to nothing
   bool best_effort = false;
   bool danger_no_seccomp = false;
@@ -108,6 +110,32 @@ void set_env(Builder& b, std::map<std::string, std::string>& env, Text text) {
   }
 }
 
+// Docker's format: a comma between keys, each a character or ctrl- and one of a-z @ [ \ ] ^ _.
+void set_detach_keys(Builder& b, Text text) {
+  constexpr std::string_view kControl = "ctrl-";
+  std::string keys;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t comma = rest.find(',', 1);  // a comma may be a key
+    const std::string_view key = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    const bool control = key.size() == kControl.size() + 1 && key.starts_with(kControl);
+    const char letter = key.back();
+    if (control &&
+        ((letter >= 'a' && letter <= 'z') || (letter >= '[' && letter <= '_') || letter == '@')) {
+      keys += static_cast<char>(letter & 0x1f);
+    } else if (key.size() == 1) {
+      keys += letter;
+    } else {
+      return b.mistake(
+          "does not know the key \"" + std::string(key) + "\"",
+          "a character, or ctrl- and a letter or one of @ [ \\ ] ^ _, as in ctrl-p,ctrl-q; "
+          "empty: none");
+    }
+  }
+  b.request.detach_keys = std::move(keys);
+}
+
 // Docker's format: NAME=VALUE or NAME a line, '#' starts a comment line, nothing is unquoted.
 void set_env_file(Builder& b, Text path) {
   const auto text = b.value_of(b.surroundings.read_file(path));
@@ -156,9 +184,20 @@ void set_ulimit(Builder& b, Text text) {
 }
 
 void set_network(Builder& b, Text text) {
-  static constexpr std::array<std::pair<std::string_view, NetworkMode>, 2> kModes{
-      {{"none", NetworkMode::none}, {"host", NetworkMode::host}}};
+  static constexpr std::array<std::pair<std::string_view, NetworkMode>, 3> kModes{
+      {{"none", NetworkMode::none}, {"open", NetworkMode::open}, {"host", NetworkMode::host}}};
+  // Docker's and Podman's names for a way out.
+  for (const char* foreign : {"bridge", "default", "nat", "private", "slirp4netns", "pasta"}) {
+    if (text == foreign)
+      return b.mistake("does not know \"" + text + "\"", "use open: connections out, none in");
+  }
   if (const auto mode = b.named(text, kModes)) b.spec().network = *mode;
+}
+
+void set_private_networks(Builder& b, Text text) {
+  static constexpr std::array<std::pair<std::string_view, PrivateNetworks>, 2> kStates{
+      {{"reachable", PrivateNetworks::reachable}, {"blocked", PrivateNetworks::blocked}}};
+  if (const auto state = b.named(text, kStates)) b.spec().private_networks = *state;
 }
 
 void set_output_policy(Builder& b, Text text) {
@@ -171,13 +210,12 @@ void set_output_policy(Builder& b, Text text) {
 }
 
 void set_security_opt(Builder& b, Text text) {
-  constexpr std::string_view kSeccomp = "seccomp=";
-  if (!text.starts_with(kSeccomp)) {
-    return b.mistake(
-        "does not know \"" + text + "\"",
-        "seccomp=NAME, seccomp=FILE or seccomp=unconfined; no-new-privileges always holds");
-  }
-  b.seccomp = text.substr(kSeccomp.size());
+  auto policy = b.value_of(parse_security_opt(text));
+  if (policy && *policy) b.seccomp = std::move(*policy);
+}
+
+void add_capability(Builder& b, std::vector<std::string>& names, Text text) {
+  if (auto name = b.value_of(parse_capability(text))) names.push_back(std::move(*name));
 }
 
 std::optional<Protection> protection_named(std::string_view name) {
@@ -236,6 +274,11 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
      [](Builder& b, Text v) {
        if (b.flag(v)) b.spec().stdin_source = StdinInherit{};
      }},
+    {{"tty", 't', "", kWhat, "give the program a terminal; -it: yours"},
+     [](Builder& b, Text v) { b.spec().tty = b.flag(v); }},
+    {{"detach-keys", 0, "KEYS", kWhat,
+      "with -it: leave the sandbox to itself; default: ctrl-p,ctrl-q"},
+     set_detach_keys},
     {{"env", 'e', "NAME[=VALUE]", kWhat, "set a variable, or pass one of yours on"},
      [](Builder& b, Text v) { set_env(b, b.option_env, v); }},
     {{"env-file", 0, "FILE", kWhat, "variables, one NAME=VALUE a line; -e wins over them"},
@@ -306,10 +349,18 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
     {{"json", 0, "", kOutput, "print the result as one JSON object"},
      [](Builder& b, Text v) { b.request.json = b.flag(v); }},
 
-    {{"network", 0, "MODE", kIsolation, "none (default), or host with --danger-host-network"},
+    {{"network", 0, "MODE", kIsolation,
+      "none (default), open (connections out), host (a danger, below)"},
      set_network},
+    {{"private-networks", 0, "STATE", kIsolation,
+      "10.0.0.0/8 and the like, if open: reachable (default), blocked"},
+     set_private_networks},
     {{"security-opt", 0, "seccomp=POLICY", kIsolation, "a policy's name or file, or unconfined"},
      set_security_opt},
+    {{"cap-add", 0, "NAME", kIsolation, "a capability inside: NET_BIND_SERVICE ..., ALL"},
+     [](Builder& b, Text v) { add_capability(b, b.capabilities.added, v); }},
+    {{"cap-drop", 0, "NAME", kIsolation, "not this one; ALL: none, which is the default"},
+     [](Builder& b, Text v) { add_capability(b, b.capabilities.dropped, v); }},
     {{"require", 0, "WHAT=HOW", kIsolation,
       "a protection (see cove plan): required, preferred, off"},
      set_require},
@@ -344,18 +395,15 @@ constexpr ForeignOption kForeign[] = {
     {"--storage-opt", "use --disk"},
     {"--stop-timeout", "use --grace"},
     {"--net", "use --network"},
-    {"-t", "there is no terminal inside yet; -i passes standard input on"},
-    {"--tty", "there is no terminal inside yet; -i passes standard input on"},
     {"-d", "put `&` behind the command"},
     {"--detach", "put `&` behind the command"},
     {"--name", "sandboxes have no names yet"},
     {"--label", "sandboxes have no labels yet"},
     {"-l", "sandboxes have no labels yet"},
-    {"-p", "a sandbox has no network to publish"},
-    {"--publish", "a sandbox has no network to publish"},
+    {"-p", "ports cannot be published yet"},
+    {"--publish", "ports cannot be published yet"},
+    {"--dns", "with --network open the host's name server is asked"},
     {"--privileged", "no sandbox is privileged"},
-    {"--cap-add", "a sandbox has no capabilities"},
-    {"--cap-drop", "a sandbox has no capabilities as it is"},
     {"--init", "every sandbox has an init"},
     {"--gpus", "devices cannot be given to a sandbox yet"},
     {"--device", "devices cannot be given to a sandbox yet"},
@@ -524,6 +572,7 @@ Result<RunRequest> parse_run_options(std::span<const std::string> words,
   set_swap(b);
   set_dangers(b);
   set_requirements(b);
+  change_capabilities(b.spec(), b.capabilities);
   check_stdin(b, spec);
 
   if (!b.mistakes.empty()) return fail(join(std::move(b.mistakes)));

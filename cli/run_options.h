@@ -20,6 +20,7 @@ struct RunRequest {
   SandboxSpec spec;
   EngineOptions engine;  // store and cgroup_parent
   bool json = false;
+  std::string detach_keys = "\x10\x11";  // as bytes; Docker's: Ctrl-P Ctrl-Q
 };
 
 // `words`: what stands behind "run". The --spec document gives way to options, and -e to nothing:

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "images/store/ids.h"
 #include "images/store/store.h"
 #include "images/store_index/record.h"
 #include "images/store_index/reference.h"
@@ -85,7 +86,11 @@ std::vector<std::string> names_for(const std::string& store, const std::string& 
 
 Result<void> load_command(const LoadOptions& options, OutputFormat format, std::ostream& out,
                           std::ostream& err) {
-  const Result<LoadResult> result = load_image(options);
+  const Result<StoreIds> ids = settle_store_ids(options.store);
+  if (!ids) return fail(ids.error());
+  LoadOptions complete = options;
+  complete.ids = *ids;
+  const Result<LoadResult> result = load_image(complete);
   if (!result) return fail(result.error());
   if (format == OutputFormat::quiet) return {};
   const std::string name = result->names.empty() ? "" : result->names.front();
@@ -156,7 +161,9 @@ Result<void> inspect_command(const std::string& store, const std::string& refere
 
 Result<void> rm_command(const std::string& directory, const std::vector<std::string>& references,
                         OutputFormat format, std::ostream& out, std::ostream& err) {
-  const Result<Store> store = Store::open(directory);
+  const Result<StoreIds> ids = settle_store_ids(directory);
+  if (!ids) return fail(ids.error());
+  const Result<Store> store = Store::open(directory, *ids);
   if (!store) return fail(store.error());
   // A load counts on layers that it found. Whoever removes some waits for it.
   Result<FileLock> content = store->lock_content(FileLock::Mode::exclusive, FileLock::Wait::refuse);

@@ -48,6 +48,7 @@ ImageRecord make_record(const Selected& selected, const Store& store) {
     directories.push_back(store.path(layer_path(layer)));
   record.passwd = read_merged_file(directories, "etc/passwd");
   record.group = read_merged_file(directories, "etc/group");
+  record.ids = store.ids();
   return record;
 }
 // The image that this archive gave when it was loaded, if neither it nor the store has changed.
@@ -142,7 +143,7 @@ Result<LoadResult> load_image(const LoadOptions& options) {
   }
   Result<Opened> opened = open_transport(options.reference);
   if (!opened) return fail(opened.error());
-  const Result<Store> store = Store::open(options.store);
+  const Result<Store> store = Store::open(options.store, options.ids);
   if (!store) return fail(store.error());
   const Result<FileLock> content = store->lock_content(FileLock::Mode::shared);
   if (!content) return fail(content.error());

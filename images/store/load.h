@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cove/result.h"
+#include "images/store_index/record.h"
 #include "images/unpack/layer.h"
 
 namespace cove {
@@ -19,6 +20,7 @@ struct LoadOptions {
   std::string reference;  // a transport, a path, or "-": an archive on standard input
   std::string name;       // in place of the names that the image brings
   UnpackLimits limits;
+  StoreIds ids;  // settle_store_ids (ids.h), or ids_of_caller
 };
 
 struct LoadResult {

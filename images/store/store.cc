@@ -211,7 +211,7 @@ Staging::~Staging() {
   if (top_) remove_tree(top_, path_.c_str());
 }
 
-Result<Store> Store::open(const std::string& requested) {
+Result<Store> Store::open(const std::string& requested, const StoreIds& ids) {
   if (requested.empty())
     return fail(refusal("", "no directory is known for the store", "set COVE_ROOT, or HOME"));
   std::string directory = requested;
@@ -247,7 +247,8 @@ Result<Store> Store::open(const std::string& requested) {
     if (mkdirat(top.number(), name, 0700) != 0 && errno != EEXIST)
       return fail(store_error("mkdir", name));
   }
-  Store store(std::move(directory), std::move(top));
+  Store store(std::move(directory), std::move(top), ids);
+  if (Result<void> settled = store.settle_ids(); !settled) return fail(settled.error());
   if (!store.has("index.json")) {
     const Result<FileLock> lock = store.lock_index();
     if (!lock) return fail(lock.error());
@@ -257,6 +258,19 @@ Result<Store> Store::open(const std::string& requested) {
       return fail(written.error());
   }
   return store;
+}
+
+Result<void> Store::settle_ids() const {
+  const Result<FileLock> lock = lock_index();
+  if (!lock) return fail(lock.error());
+  const Result<std::string> text = read_in(top_, kIdsFile, kRecordCap);
+  if (!text && text.error().sys_errno == ENOENT) return write_in(top_, kIdsFile, to_text(ids_));
+  if (!text) return fail(text.error());
+  const Result<StoreIds> known = store_ids_from(*text, kIdsFile);
+  if (!known) return fail(known.error());
+  if (*known == ids_) return {};
+  return fail(refusal(directory_, "has layers of other ids than this process can make",
+                      "write it as before: as root or not, and with the same subordinate ids"));
 }
 
 Result<FileLock> Store::lock_index() const {

@@ -4,6 +4,7 @@
 //   layers/<hex>/                         layers, unpacked once
 //   images/                               records (images/store_index/record.h)
 //   staging/<unique>/                     work in progress; locked while somebody works on it
+//   ids.json                              which ids the layers have (StoreIds)
 //   index.lock                            held for the moment of a change
 //   content.lock                          shared: a load, which counts on content; exclusive:
 //   whoever removes content
@@ -62,9 +63,10 @@ struct IndexEntry {
 
 class Store {
  public:
-  // Makes it where it is missing. Refuses a directory that holds something else, or belongs to or
-  // is open to others.
-  static Result<Store> open(const std::string& directory);
+  // Makes it where it is missing. Refuses a directory that holds something else, belongs to or
+  // is open to others, or has layers of other ids.
+  static Result<Store> open(const std::string& directory, const StoreIds& ids);
+  const StoreIds& ids() const { return ids_; }
 
   const std::string& directory() const { return directory_; }
   BorrowedFd top() const { return top_; }
@@ -95,14 +97,16 @@ class Store {
   Result<std::uint64_t> collect_garbage() const;
 
  private:
-  Store(std::string directory, UniqueFd top)
-      : directory_(std::move(directory)), top_(std::move(top)) {}
+  Store(std::string directory, UniqueFd top, StoreIds ids)
+      : directory_(std::move(directory)), top_(std::move(top)), ids_(std::move(ids)) {}
+  Result<void> settle_ids() const;
   Result<void> collect_blobs(std::uint64_t& freed) const;
   Result<void> collect_layers() const;
   Result<void> remove_stale_staging() const;
 
   std::string directory_;
   UniqueFd top_;
+  StoreIds ids_;
 };
 
 }  // namespace cove

@@ -107,7 +107,8 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
   UniqueFd directory(openat(staging_.directory().number(), staged.c_str(),
                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory || fchmod(directory.number(), 0755) != 0) return fail(io_error("open", staged));
-  const Ownership ownership = has_capability(CAP_CHOWN) ? Ownership::archive : Ownership::caller;
+  const Ownership ownership =
+      store_.ids().kind == LayerIds::caller ? Ownership::caller : Ownership::archive;
   Result<ConfinedProcess> process =
       ConfinedProcess::start(unpack_capabilities(), [&]() -> Result<Records> {
         Result<LayerResult> result = unpack_layer(*file, directory, limits_, ownership);

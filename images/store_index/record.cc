@@ -48,6 +48,26 @@ Result<Record> parse(std::string_view text, const std::string& file, Convert con
   }
 }
 
+constexpr const char* kCallers = "caller";
+constexpr const char* kImages = "image";
+constexpr const char* kSubordinate = "subordinate";
+
+json json_of(const StoreIds& ids) {
+  if (!ids.subordinate) return {{"kind", ids.kind == LayerIds::image ? kImages : kCallers}};
+  return {{"kind", kSubordinate},
+          {"first_uid", ids.subordinate->first_uid},
+          {"first_gid", ids.subordinate->first_gid}};
+}
+
+// Throws as nlohmann's functions do.
+StoreIds ids_from(const json& document) {
+  const std::string kind = document.at("kind").get<std::string>();
+  if (kind == kImages) return {LayerIds::image, {}};
+  if (kind == kCallers) return {LayerIds::caller, {}};
+  return {LayerIds::subordinate, SubordinateIds{document.at("first_uid").get<std::uint32_t>(),
+                                                document.at("first_gid").get<std::uint32_t>()}};
+}
+
 std::int64_t nanoseconds(const timespec& time) {
   return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
@@ -81,6 +101,16 @@ std::vector<std::string> files_in(const std::string& directory) {
 
 }  // namespace
 
+std::string to_text(const StoreIds& ids) {
+  json document = json_of(ids);
+  document["record_version"] = kRecordVersion;
+  return dump(document);
+}
+
+Result<StoreIds> store_ids_from(std::string_view text, const std::string& file) {
+  return parse<StoreIds>(text, file, ids_from);
+}
+
 std::string to_text(const ImageRecord& record) {
   return dump({{"record_version", kRecordVersion},
                {"digest", record.digest},
@@ -95,7 +125,8 @@ std::string to_text(const ImageRecord& record) {
                  {"workdir", record.config.workdir},
                  {"user", record.config.user}}},
                {"passwd", record.passwd},
-               {"group", record.group}});
+               {"group", record.group},
+               {"ids", json_of(record.ids)}});
 }
 
 std::string to_text(const TransportRecord& record) {
@@ -124,6 +155,7 @@ Result<ImageRecord> image_record_from(std::string_view text, const std::string& 
     config.at("user").get_to(record.config.user);
     document.at("passwd").get_to(record.passwd);
     document.at("group").get_to(record.group);
+    record.ids = ids_from(document.at("ids"));
     const bool digests = is_digest(record.digest) &&
                          std::all_of(record.layers.begin(), record.layers.end(), is_digest);
     if (!digests) return fail(record_error(file, "holds a malformed digest"));
@@ -227,7 +259,8 @@ ImageFacts facts_of(const ImageRecord& record, const std::string& store, std::st
   ImageFacts facts;
   facts.name = name;
   facts.digest = record.digest;
-  facts.store_layers = true;
+  facts.layer_ids = record.ids.kind;
+  facts.subordinate_ids = record.ids.subordinate;
   facts.layers.reserve(record.layers.size());
   for (const std::string& layer : record.layers)
     facts.layers.push_back(store + "/" + layer_path(layer));

@@ -4,6 +4,7 @@
 //   images/digests/<hex>.json          ImageRecord
 //   images/names/<escaped name>.json   symbolic link to ../digests/<hex>.json
 //   images/transports/<key>.json       TransportRecord: an archive that was loaded, as it was then
+//   ids.json                           StoreIds
 //
 // Written by cove-image (stage, fsync, rename), read by everybody. The store's top is 0700 and
 // ours, so records are trusted; they are checked all the same, since digests become paths.
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +24,17 @@
 
 namespace cove {
 
-inline constexpr int kRecordVersion = 1;
+inline constexpr int kRecordVersion = 2;
 inline constexpr std::size_t kRecordCap = 4 * 1024 * 1024;
+
+// Which ids the files of a store's layers have. Settled when the store is made.
+struct StoreIds {
+  LayerIds kind = LayerIds::image;
+  std::optional<SubordinateIds> subordinate;  // LayerIds::subordinate only
+
+  bool operator==(const StoreIds&) const = default;
+};
+inline constexpr const char* kIdsFile = "ids.json";  // StoreIds, in the store's top
 
 struct ImageRecord {
   std::string digest;               // of the manifest, "sha256:..."
@@ -33,6 +44,7 @@ struct ImageRecord {
   std::string created;              // as its configuration says, may be empty
   ImageConfig config;
   std::string passwd, group;
+  StoreIds ids;
 };
 
 // An archive or layout as it was when it was loaded.
@@ -44,6 +56,8 @@ struct TransportRecord {
   std::vector<std::string> names;                // and the names that it gave to it
 };
 
+std::string to_text(const StoreIds& ids);
+Result<StoreIds> store_ids_from(std::string_view text, const std::string& file);
 std::string to_text(const ImageRecord& record);
 std::string to_text(const TransportRecord& record);
 Result<ImageRecord> image_record_from(std::string_view text, const std::string& file);

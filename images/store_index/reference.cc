@@ -73,7 +73,7 @@ std::string_view to_string(TransportKind kind) {
 
 std::string default_store() {
   if (const std::string root = environment("COVE_ROOT"); !root.empty()) return root;
-  if (geteuid() == 0) return "/var/lib/cove";
+  if (geteuid() == 0 && access("/var/lib", W_OK) == 0) return "/var/lib/cove";
   // The base directory specification: a relative XDG_DATA_HOME is to be ignored.
   if (const std::string data = environment("XDG_DATA_HOME"); data.starts_with('/'))
     return data + "/cove";

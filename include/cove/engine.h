@@ -19,6 +19,7 @@
 // (Behind a result, cgroups and the like are taken away by the launcher within milliseconds.)
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,15 +44,22 @@ enum class LaunchFrom {
 
 struct EngineOptions {
   LaunchFrom launch_from = LaunchFrom::launcher;
-  // The image store. Empty: $COVE_ROOT, else /var/lib/cove for root, $XDG_DATA_HOME/cove (or
-  // ~/.local/share/cove) for others.
+  // The image store. Empty: $COVE_ROOT, else /var/lib/cove for root (who may write there), else
+  // $XDG_DATA_HOME/cove or ~/.local/share/cove.
   std::string store;
   // Where running sandboxes are recorded, so that what a killed process left can be collected.
-  // Empty: /run/cove for root, $XDG_RUNTIME_DIR/cove or /tmp/cove-UID for others. Made with mode
-  // 0700.
+  // Empty: the first that can be used of /run/cove (for root), $XDG_RUNTIME_DIR/cove and
+  // /tmp/cove-UID. Made with mode 0700.
   std::string state_directory;
   // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups.
   std::string cgroup_parent;
+};
+
+// With SandboxSpec::tty, how StdinInherit reaches the program.
+enum class TerminalInput {
+  typed,  // into the terminal, as if by a keyboard: it echoes, edits lines, and makes signals of
+          // control characters. At the end of the source, the end-of-file character is typed once
+  piped,  // by a pipe of its own beside the terminal, every byte as it is
 };
 
 // Where the program's streams go. Descriptors stay the caller's, must stay open until the result is
@@ -61,6 +69,15 @@ struct Streams {
   OutputDelivery delivery = OutputDelivery::captured;
   int stdout_fd = 1;  // passed_on only
   int stderr_fd = 2;
+  // With SandboxSpec::tty only:
+  TerminalInput input = TerminalInput::typed;
+  WindowSize window;  // as the program first sees it; later: Sandbox::resize
+  // Bytes that end the copying where they are typed, in this order: from then on nothing is read from
+  // stdin_fd nor written to stdout_fd, the output only counted, and the sandbox goes on. The
+  // beginning of the sequence reaches the program with the next key. Empty: there are none.
+  std::string detach_keys;
+  // Called then, once, by the thread that supervises.
+  std::function<void()> on_detach;
 };
 
 class Sandbox {
@@ -75,6 +92,10 @@ class Sandbox {
   // Sends a signal to the program (not to its children). Async-signal-safe, so that a handler may
   // forward signals. No effect once the program has ended.
   void signal(int number);
+
+  // Sets the size of the program's terminal (SandboxSpec::tty), whose foreground processes get
+  // SIGWINCH. Async-signal-safe, so that a handler of SIGWINCH may call it. No effect without one.
+  void resize(WindowSize window);
 
   // Kills every process of the sandbox; its result says `cancelled`.
   void cancel();

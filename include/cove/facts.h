@@ -37,6 +37,14 @@ struct CgroupFacts {
   std::map<std::string, ControllerFacts> controllers;  // "memory", "cpu", "pids", "io"
 };
 
+// Ids that a plain user may map besides its own: 65,535 of each, from here on.
+struct SubordinateIds {
+  std::uint32_t first_uid = 0;
+  std::uint32_t first_gid = 0;
+
+  bool operator==(const SubordinateIds&) const = default;
+};
+
 struct HostFacts {
   std::string kernel_release;  // uname -r
   std::string architecture;    // uname -m
@@ -45,6 +53,9 @@ struct HostFacts {
   bool privileged = false;  // root with CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID, in a namespace
                             // that maps many ids
   bool can_mknod = false;   // CAP_MKNOD in the initial user namespace
+  // Of a caller without privilege, where newuidmap(1) and newgidmap(1) can map them.
+  std::optional<SubordinateIds> subordinate_ids;
+  std::string subordinate_ids_reason;  // where a plain user has none: why
   bool user_namespaces =
       false;  // user.max_user_namespaces > 0, and no policy forbids them as far as can be read
   std::string user_namespaces_reason;  // where not: why
@@ -56,6 +67,10 @@ struct HostFacts {
   Bytes swap_total;
   std::uint64_t open_files_hard = 0;  // RLIMIT_NOFILE of the caller, hard
   CgroupFacts cgroup;
+  // Looked for only where a spec asks for a network, and by gather_host_facts.
+  std::string pasta;         // the path of passt's `pasta`; empty where it cannot be used
+  std::string pasta_reason;  // where not: why
+  std::string resolv_conf;   // /etc/resolv.conf, if it has at most 64 KiB
   std::map<std::string, std::string>
       environment;  // the caller's variables named in SandboxSpec::env_allowlist; no others
 };
@@ -69,14 +84,22 @@ struct ImageConfig {
   std::string user;
 };
 
+// Which ids the files of an image's layers have on the host.
+enum class LayerIds {
+  host,         // not the store's: a directory as it is
+  image,        // root's store: the image's, 0 to 65535, to be idmapped into a sandbox's range
+  subordinate,  // a plain user's store: as that user's sandboxes map them
+  caller,       // a plain user's store without subordinate ids: all are the user's own
+};
+
 // A root filesystem that is ready to be mounted, and what it says of itself.
 struct ImageFacts {
   std::string name;    // as it was asked for
   std::string digest;  // "sha256:..." of the manifest; empty for a directory
   // Directories to be stacked, the lowest first. One entry for a plain directory.
   std::vector<std::string> layers;
-  bool store_layers = false;  // they belong to the store: ids 0 to 65535 of the image as host ids
-                              // (root's store), and thus to be idmapped into the sandbox's range
+  LayerIds layer_ids = LayerIds::host;
+  std::optional<SubordinateIds> subordinate_ids;  // LayerIds::subordinate: which
   bool host_tools =
       false;  // rootfs "/": the allow list of the host's own directories, never idmapped
   // Of host_tools: directories of the allow list that exist, and symbolic links to make, "path" ->

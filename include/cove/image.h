@@ -10,7 +10,8 @@
 
 namespace cove {
 
-// $COVE_ROOT, else /var/lib/cove for root, else $XDG_DATA_HOME/cove or ~/.local/share/cove.
+// $COVE_ROOT, else /var/lib/cove for root (who may write there: not so in a user namespace of a
+// plain user), else $XDG_DATA_HOME/cove or ~/.local/share/cove.
 std::string default_store();
 
 // True for a reference that names a transport as skopeo writes it: "docker-archive:FILE",

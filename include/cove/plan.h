@@ -24,8 +24,9 @@ namespace cove {
 
 // How ids inside map to host ids.
 enum class IdMapping {
-  range,   // 0..65535 inside -> a range of its own on the host, from a slot taken at the launch
-  single,  // one id inside (the payload's) -> the caller's own id
+  range,  // 0..65535 inside -> a range of its own on the host, from a slot taken at the launch
+  subordinate,  // 0..65535 inside -> 1000 the caller, the others its subordinate ids
+  single,       // one id inside (the payload's) -> the caller's own id
 };
 
 struct IdentityPlan {
@@ -108,6 +109,15 @@ struct CgroupPlan {
   std::vector<std::string> v2_delegate;  // controllers to enable from the parent down
 };
 
+// How packets leave the sandbox (NetworkMode::open).
+struct UplinkPlan {
+  std::vector<std::string> pasta;  // its command line, but for the namespace that it serves
+  // Addresses inside of which only port 53 answers: pasta asks the host's first name server of the
+  // same IP version.
+  std::vector<std::string> resolvers;
+  std::vector<std::string> blocked;  // prefixes that nothing is sent to: "169.254.0.0/16"
+};
+
 struct ProcessPlan {
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>> env;
@@ -128,15 +138,18 @@ struct Plan {
   std::string hostname;
   IdentityPlan identity;
   std::vector<Protection> namespaces;  // those that get one of their own
+  std::optional<UplinkPlan> uplink;    // none: no packet leaves, or the network is the host's
   RootPlan root;
   std::vector<FilePlan> files;
   std::vector<MountPlan> mounts;  // in the order they are made
   CgroupPlan cgroup;
   std::vector<LimitPlan> limits;
   std::vector<RlimitPlan> rlimits;
-  std::vector<std::string> seccomp;  // filters, loaded in this order; empty: none
+  std::vector<std::string> seccomp;       // filters, loaded in this order; empty: none
+  std::vector<std::string> capabilities;  // that the program holds, "net_admin"; usually none
   ProcessPlan process;
   StdinSpec stdin_source;
+  bool tty = false;  // then all output is one stream, stdout
   StreamPlan stdout_stream, stderr_stream;
   std::optional<Duration> timeout, cpu_timeout;
   Duration grace{0};

@@ -40,10 +40,10 @@ enum class Protection {
   ipc_namespace,
   uts_namespace,
   cgroup_namespace,
-  network,               // no interface but loopback
+  network,               // a network of its own: loopback, and what NetworkMode adds
   uid_separation,        // no other sandbox runs under the same host ids
   supplementary_groups,  // no host group of the caller's is kept
-  capabilities,          // none, in any set
+  capabilities,          // none in any set, but those that the spec names
   no_new_privs,
   seccomp,                 // the system call filter
   setuid_files,            // no setuid or setgid file can be left in a writable bind mount
@@ -123,9 +123,19 @@ struct ResourceSpec {
 };
 
 enum class NetworkMode {
-  none,  // a network namespace of its own with nothing but loopback
-  host,  // the host's network. Must be said twice: require["network"] has to be `off` as well
+  // A network namespace of its own with nothing but loopback.
+  none,
+  // The same, and connections out of it (TCP, UDP, names) through passt's `pasta`. Nothing comes
+  // in; the host's loopback, link-local addresses and metadata services are out of reach
+  // (docs/network.md).
+  open,
+  // The host's network. Must be said twice: require["network"] has to be `off` as well.
+  host,
 };
+
+// Of NetworkMode::open: the addresses that only mean something near the host. 10.0.0.0/8,
+// 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7 and the like (docs/network.md lists them).
+enum class PrivateNetworks { reachable, blocked };
 
 // Where the program's standard input comes from.
 struct StdinNone {};     // /dev/null                                    JSON: "none"
@@ -167,6 +177,10 @@ struct SandboxSpec {
       env_allowlist;  // names of the caller's variables to pass on, where they are set
 
   std::optional<StdinSpec> stdin_source;  // JSON: "stdin"; default StdinNone
+  // A terminal of the sandbox's own (pty(7)), which is the program's controlling terminal and takes
+  // stdout and stderr, as one stream: the result's `stdout`. Its stdin is that terminal too where
+  // the source is `inherit` (but see Streams::input). Default false
+  std::optional<bool> tty;
 
   std::vector<MountSpec> mounts;
   ResourceSpec resources;
@@ -177,11 +191,15 @@ struct SandboxSpec {
   std::optional<Duration>
       grace;  // before that kill: SIGTERM to the program, and this long to end. Default 0
 
-  std::optional<NetworkMode> network;  // default `none`
+  std::optional<NetworkMode> network;               // default `none`
+  std::optional<PrivateNetworks> private_networks;  // with `open`; default `reachable`
   std::optional<bool> read_only;  // root filesystem read-only, with a writable /tmp, /dev/shm and
                                   // workspace. Default false
   std::optional<std::string>
-      seccomp;  // a profile's name, or a file's path in Cove's format; default "default"
+      seccomp;  // a profile's name, or a file's path in Cove's or Docker's format; default "default"
+  std::optional<std::vector<std::string>>
+      capabilities;  // what the program holds in the sandbox's own user namespace, as cap_chown,
+                     // CHOWN or ALL (cove/capability.h). Default none
 
   std::map<Protection, Requirement>
       require;  // default: isolation and named limits `required`, default limits `preferred`

@@ -40,4 +40,10 @@ Result<Duration> parse_duration(std::string_view text);
 // Seconds as a decimal text: "1.5 s".
 std::string to_string(Duration duration);
 
+// Of a terminal, in characters. 0: not known, which programs take for 24 by 80.
+struct WindowSize {
+  std::uint16_t rows = 0;
+  std::uint16_t columns = 0;
+};
+
 }  // namespace cove

@@ -14,6 +14,7 @@
 #include "runtime/engine/prepare.h"
 #include "runtime/engine/sources.h"
 #include "runtime/host/host_facts.h"
+#include "runtime/host/network_facts.h"
 #include "runtime/launch/launch.h"
 #include "runtime/launch/launcher.h"
 #include "runtime/launch/take_away.h"
@@ -26,7 +27,10 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{2000};  // for sandboxes to go when their engine does
 constexpr std::uint64_t kBetweenCollections = 5'000'000'000;  // nanoseconds
 
-Privilege privilege() { return caller_is_privileged() ? Privilege::root : Privilege::user; }
+Standing standing_of_caller() {
+  const CallerRights rights = caller_rights();
+  return {rights.privileged ? Privilege::root : Privilege::user, rights.subordinate_ids};
+}
 
 }  // namespace
 
@@ -44,6 +48,7 @@ class Sandbox::Impl {
 
   const std::string& id() const { return ticket_->id; }
   void signal(int number) const { send_signal_order(ticket_->control.number(), number); }
+  void resize(WindowSize window) const { send_resize_order(ticket_->control.number(), window); }
   void cancel() const { supervisor_->end(ticket_->id, Cause::cancelled); }
   SandboxResult wait() {
     supervisor_->wait_ended(*ticket_);
@@ -80,6 +85,9 @@ class Engine::Impl {
     auto host = host_.gather(spec.env_allowlist);
     if (!host) return fail(host.error());
     facts.host = std::move(*host);
+    // Read anew every time: a machine moves from network to network. Not where nothing asks for it.
+    if (spec.network.value_or(NetworkMode::none) != NetworkMode::none || spec.profile)
+      gather_network_facts(facts.host);
     auto image = find_root(spec);
     if (!image) return fail(image.error());
     facts.image = std::move(*image);
@@ -108,7 +116,7 @@ class Engine::Impl {
     auto plan = make_plan(spec, facts->host, facts->image, facts->sources, streams.delivery);
     if (!plan) return fail(plan.error());
     mark("plan");
-    auto prepared = prepare(*plan, *state_, root_);
+    auto prepared = prepare(*plan, facts->host, *state_, root_);
     if (!prepared) {
       host_.forget();
       return fail(prepared.error());
@@ -122,8 +130,9 @@ class Engine::Impl {
     const std::string order = exec_order(*plan, *prepared, fds);
     // If init is gone already, its report is in the socket: the supervisor will find it.
     (void)send_message(launched->control, order, fds);
-    auto ticket = supervisor_->add(supervise(std::move(*plan), std::move(*prepared),
-                                             std::move(*launched), began, std::move(milestones)));
+    auto ticket =
+        supervisor_->add(supervise(std::move(*plan), std::move(*prepared), std::move(*launched),
+                                   streams.on_detach, began, std::move(milestones)));
     collect_now_and_then();
     return Sandbox(std::make_shared<Sandbox::Impl>(supervisor_, std::move(ticket)));
   }
@@ -154,7 +163,7 @@ class Engine::Impl {
       auto forked = LauncherClient::fork_here();
       if (!forked) return fail(forked.error());
       launcher_.emplace(std::move(*forked));
-      launcher_->prepare(privilege());
+      launcher_->prepare(standing_of_caller());
     }
     return open_state();
   }
@@ -216,14 +225,15 @@ class Engine::Impl {
   }
 
   static std::unique_ptr<Supervision> supervise(Plan plan, Prepared prepared, Launched launched,
+                                                std::function<void()> on_detach,
                                                 std::uint64_t began,
                                                 std::vector<Milestone> milestones) {
     return std::make_unique<Supervision>(SupervisionInputs{
         std::move(prepared.belongings), std::move(plan), std::move(launched.pidfd),
         std::move(launched.control), std::move(launched.scratch), std::move(prepared.lease),
         std::move(prepared.groups), std::move(prepared.pipes.input),
-        std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), began,
-        std::move(milestones), std::move(launched.milestones)});
+        std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), std::move(on_detach),
+        began, std::move(milestones), std::move(launched.milestones)});
   }
 
   const EngineOptions options_;
@@ -254,7 +264,7 @@ Result<Engine> Engine::create(EngineOptions options) {
     auto started = LauncherClient::start(*executable);
     if (!started) return fail(started.error());
     launcher.emplace(std::move(*started));
-    launcher->prepare(privilege());
+    launcher->prepare(standing_of_caller());
   }
   auto supervisor =
       Supervisor::create(from_launcher ? Supervisor::Mode::thread : Supervisor::Mode::inline_loop);
@@ -298,6 +308,7 @@ Sandbox::~Sandbox() = default;
 
 const std::string& Sandbox::id() const { return impl_->id(); }
 void Sandbox::signal(int number) { impl_->signal(number); }
+void Sandbox::resize(WindowSize window) { impl_->resize(window); }
 void Sandbox::cancel() { impl_->cancel(); }
 SandboxResult Sandbox::wait() { return impl_->wait(); }
 

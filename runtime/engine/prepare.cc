@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/host/kernel_version.h"
 #include "runtime/launch/take_away.h"
+#include "runtime/model/capabilities.h"
 #include "runtime/seccomp/filter.h"
 
 namespace cove {
@@ -51,6 +53,12 @@ Result<void> prepare_input(const Plan& plan, const Streams& streams,
     pipes.in = std::move(*copy);
     return {};
   }
+  if (pipes.terminal == TerminalUse::streams) {
+    auto source = duplicate(streams.stdin_fd, "standard input");
+    if (!source) return fail(source.error());
+    pipes.input = InputCopier::typing(std::move(*source), streams.detach_keys);
+    return {};
+  }
   auto pipe = make_pipe(Ours::writing, owner);
   if (!pipe) return fail(pipe.error());
   pipes.in = std::move(pipe->reading);
@@ -64,33 +72,55 @@ Result<void> prepare_input(const Plan& plan, const Streams& streams,
   return {};
 }
 
-Result<void> prepare_output(const StreamPlan& plan, const Streams& streams, int destination,
-                            std::optional<std::uint32_t> owner, BorrowedFd null, UniqueFd& theirs,
-                            std::optional<OutputCopier>& ours) {
-  auto pipe = make_pipe(Ours::reading, owner);
-  if (!pipe) return fail(pipe.error());
-  theirs = std::move(pipe->writing);
-  if (streams.delivery == OutputDelivery::captured) {
-    ours.emplace(std::move(pipe->reading), plan, null);
-    return {};
-  }
+// `pipe`: our end; none where a terminal takes its place, once there is one.
+Result<OutputCopier> make_copier(UniqueFd pipe, const StreamPlan& plan, const Streams& streams,
+                                 int destination, BorrowedFd null) {
+  if (streams.delivery == OutputDelivery::captured)
+    return OutputCopier(std::move(pipe), plan, null);
   auto copy = duplicate(destination, "an output stream");
   if (!copy) return fail(copy.error());
-  ours.emplace(std::move(pipe->reading), plan, null, std::move(*copy));
+  return OutputCopier(std::move(pipe), plan, null, std::move(*copy));
+}
+
+Result<void> prepare_outputs(const Plan& plan, const Streams& streams,
+                             std::optional<std::uint32_t> owner, BorrowedFd null,
+                             ProgramPipes& pipes) {
+  Pipe out, err;
+  if (pipes.terminal == TerminalUse::none) {
+    for (Pipe* pipe : {&out, &err}) {
+      auto made = make_pipe(Ours::reading, owner);
+      if (!made) return fail(made.error());
+      *pipe = std::move(*made);
+    }
+  }
+  auto output =
+      make_copier(std::move(out.reading), plan.stdout_stream, streams, streams.stdout_fd, null);
+  if (!output) return fail(output.error());
+  auto errors =
+      make_copier(std::move(err.reading), plan.stderr_stream, streams, streams.stderr_fd, null);
+  if (!errors) return fail(errors.error());
+  pipes.output = std::move(*output);
+  pipes.errors = std::move(*errors);
+  pipes.out = std::move(out.writing);
+  pipes.err = std::move(err.writing);
   return {};
+}
+
+TerminalUse terminal_use(const Plan& plan, const Streams& streams) {
+  if (!plan.tty) return TerminalUse::none;
+  const bool typed = std::holds_alternative<StdinInherit>(plan.stdin_source) &&
+                     streams.input == TerminalInput::typed;
+  return typed ? TerminalUse::streams : TerminalUse::output;
 }
 
 Result<void> prepare_pipes(const Plan& plan, const Streams& streams, BorrowedFd null,
                            Prepared& prepared) {
   const auto owner = prepared.belongings.first_id();
   ProgramPipes& pipes = prepared.pipes;
+  pipes.terminal = terminal_use(plan, streams);
+  pipes.window = streams.window;
   if (auto done = prepare_input(plan, streams, owner, null, pipes); !done) return done;
-  if (auto done = prepare_output(plan.stdout_stream, streams, streams.stdout_fd, owner, null,
-                                 pipes.out, pipes.output);
-      !done)
-    return done;
-  return prepare_output(plan.stderr_stream, streams, streams.stderr_fd, owner, null, pipes.err,
-                        pipes.errors);
+  return prepare_outputs(plan, streams, owner, null, pipes);
 }
 
 // Before anything exists that a killed process could leave: slot, then record, then groups.
@@ -115,9 +145,12 @@ Result<void> prepare_belongings(const Plan& plan, StateDirectory& state, Prepare
   return {};
 }
 
-Result<void> prepare_filters(const Plan& plan, StateDirectory& state, Prepared& prepared) {
+Result<void> prepare_filters(const Plan& plan, const HostFacts& host, StateDirectory& state,
+                             Prepared& prepared) {
+  const KernelVersion kernel = parse_kernel_version(host.kernel_release);
+  const Circumstances circumstances{kernel.version, kernel.patchlevel, plan.capabilities};
   for (const std::string& name : plan.seccomp) {
-    auto filter = find_filter(name, state.filter_cache().number());
+    auto filter = find_filter(name, state.filter_cache().number(), circumstances);
     if (!filter) return fail(filter.error());
     prepared.filters.emplace_back(filter->program.begin(), filter->program.end());
   }
@@ -126,9 +159,10 @@ Result<void> prepare_filters(const Plan& plan, StateDirectory& state, Prepared& 
 
 }  // namespace
 
-Result<Prepared> prepare(const Plan& plan, StateDirectory& state, BorrowedFd root) {
+Result<Prepared> prepare(const Plan& plan, const HostFacts& host, StateDirectory& state,
+                         BorrowedFd root) {
   Prepared prepared;
-  if (auto done = prepare_filters(plan, state, prepared); !done) return fail(done.error());
+  if (auto done = prepare_filters(plan, host, state, prepared); !done) return fail(done.error());
   prepared.milestones.push_back({"filters", monotonic_now()});
   if (auto done = prepare_belongings(plan, state, prepared); !done) return fail(done.error());
   auto groups = GroupTree::begin(root, plan.cgroup, prepared.belongings.id);
@@ -157,13 +191,18 @@ std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<B
   order.uid = plan.identity.uid;
   order.gid = plan.identity.gid;
   order.groups = plan.identity.groups;
-  order.set_groups = plan.identity.mapping == IdMapping::range;
+  order.set_groups = plan.identity.mapping != IdMapping::single;
+  order.capabilities = capability_mask(plan.capabilities);
   order.rlimits = plan.rlimits;
   order.has_group = static_cast<bool>(prepared.groups.main_group());
   order.cgroup_mount =
       std::any_of(plan.mounts.begin(), plan.mounts.end(),
                   [](const MountPlan& mount) { return mount.kind == MountKind::cgroup; });
-  fds = {prepared.pipes.in, prepared.pipes.out, prepared.pipes.err};
+  order.terminal = prepared.pipes.terminal;
+  order.window = prepared.pipes.window;
+  for (const UniqueFd* stream : {&prepared.pipes.in, &prepared.pipes.out, &prepared.pipes.err}) {
+    if (*stream) fds.push_back(*stream);
+  }
   if (order.has_group) fds.push_back(prepared.groups.main_group());
   for (BorrowedFd tasks : prepared.groups.v1_tasks()) fds.push_back(tasks);
   return encode(order);

@@ -19,7 +19,9 @@
 namespace cove {
 
 struct ProgramPipes {
-  UniqueFd in, out, err;             // the program's ends
+  TerminalUse terminal = TerminalUse::none;
+  WindowSize window;
+  UniqueFd in, out, err;             // the program's ends; none for what is the terminal
   std::optional<InputCopier> input;  // ours
   std::optional<OutputCopier> output, errors;
 };
@@ -35,7 +37,8 @@ struct Prepared {
 
 // In two parts. First what the launcher needs: filters, record, id range, init's group. `root`: the
 // host's root directory.
-Result<Prepared> prepare(const Plan& plan, StateDirectory& state, BorrowedFd root);
+Result<Prepared> prepare(const Plan& plan, const HostFacts& host, StateDirectory& state,
+                         BorrowedFd root);
 // Then, while the launcher is at work, what the program needs: its groups and its pipes. `null`:
 // /dev/null. After an error, what belongs to the sandbox is still to be taken away.
 Result<void> complete(const Plan& plan, const Streams& streams, BorrowedFd null,

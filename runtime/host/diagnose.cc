@@ -4,6 +4,7 @@
 #include "cove/host.h"
 #include "runtime/host/cgroup_facts.h"
 #include "runtime/host/kernel_version.h"
+#include "runtime/host/network_facts.h"
 
 namespace cove {
 namespace {
@@ -61,8 +62,16 @@ Finding uid_ranges(const HostFacts& host) {
             "run outside of the container, or give it CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID and "
             "CAP_CHOWN in the host's user namespace"};
   }
-  return {"uid ranges", Severity::degraded, "uid " + std::to_string(host.uid) + ", a plain user",
-          costs, "run as root, or keep to runs that trust one another"};
+  const std::string user = "uid " + std::to_string(host.uid) + ", a plain user";
+  if (host.subordinate_ids) {
+    return {"uid ranges", Severity::degraded,
+            user + " with subordinate ids from " + std::to_string(host.subordinate_ids->first_uid),
+            "uid_separation: all sandboxes of this user share its subordinate ids",
+            "run as root, or keep to runs that trust one another"};
+  }
+  return {"uid ranges", Severity::degraded, user + "; " + host.subordinate_ids_reason, costs,
+          "apt-get install uidmap, and as root: usermod --add-subuids 100000-165535 "
+          "--add-subgids 100000-165535 USER; or run as root"};
 }
 
 Finding overlay(const HostFacts& host) {
@@ -149,6 +158,14 @@ Finding open_files(const HostFacts& host) {
           "raise it: ulimit -Hn 65536, or LimitNOFILE= of the service"};
 }
 
+// A note: no sandbox has a network by default.
+Finding open_network(const HostFacts& host) {
+  if (!host.pasta.empty()) return ok("open network", "through " + host.pasta);
+  return {"open network", Severity::note,
+          "no pasta: " + (host.pasta_reason.empty() ? "it was not looked for" : host.pasta_reason),
+          "`--network open` is refused", cure_for_pasta(host.pasta_reason)};
+}
+
 }  // namespace
 
 std::vector<Finding> diagnose(const HostFacts& host) {
@@ -159,6 +176,7 @@ std::vector<Finding> diagnose(const HostFacts& host) {
     findings.push_back(controller(host, subject));
   }
   findings.push_back(open_files(host));
+  findings.push_back(open_network(host));
   return findings;
 }
 

@@ -2,11 +2,13 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +19,8 @@
 
 #include "cove/host.h"
 #include "runtime/host/host_facts.h"
+#include "runtime/host/network_facts.h"
+#include "runtime/identity/subordinate_ids.h"
 #include "runtime/kernel/fd.h"
 
 namespace cove {
@@ -103,6 +107,27 @@ HostTexts read_caller() {
   return texts;
 }
 
+// A helper raises its privilege by a set-user-ID bit or by file capabilities.
+bool is_id_helper(const std::string& name) {
+  for (const char* directory : {"/usr/bin/", "/bin/", "/usr/local/bin/"}) {
+    const std::string path = directory + name;
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) continue;
+    return (status.st_mode & S_ISUID) != 0 ||
+           getxattr(path.c_str(), "security.capability", nullptr, 0) > 0;
+  }
+  return false;
+}
+
+void read_subordinate_ids(HostTexts& texts) {
+  texts.subuid = read_text("/etc/subuid");
+  texts.subgid = read_text("/etc/subgid");
+  const std::string passwd = read_text("/etc/passwd");
+  texts.login_name = user_name_of(passwd, texts.uid);
+  texts.id_helpers = is_id_helper("newuidmap") && is_id_helper("newgidmap");
+  texts.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+}
+
 bool same_caller(const HostTexts& one, const HostTexts& other) {
   const auto parts = [](const HostTexts& texts) {
     return std::tie(texts.uid, texts.gid, texts.capabilities, texts.own_groups, texts.cpu_count,
@@ -119,6 +144,7 @@ HostTexts read_host(HostTexts texts, const std::string& cgroup_parent) {
   }
   texts.uid_map = read_text("/proc/self/uid_map");
   texts.gid_map = read_text("/proc/self/gid_map");
+  if (!is_privileged(texts)) read_subordinate_ids(texts);
   texts.max_user_namespaces = read_text("/proc/sys/user/max_user_namespaces");
   texts.unprivileged_userns_clone = read_text("/proc/sys/kernel/unprivileged_userns_clone");
   texts.apparmor_restriction = read_text("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
@@ -157,18 +183,23 @@ bool lacks_something(const HostFacts& host) {
 
 }  // namespace
 
-bool caller_is_privileged() {
+CallerRights caller_rights() {
   HostTexts texts;
   texts.uid = geteuid();
   texts.capabilities = effective_capabilities();
   texts.uid_map = read_text("/proc/self/uid_map");
   texts.gid_map = read_text("/proc/self/gid_map");
-  return is_privileged(texts);
+  if (is_privileged(texts)) return {true, {}};
+  read_subordinate_ids(texts);
+  std::string reason;
+  return {false, judge_subordinate_ids(texts, reason)};
 }
 
 Result<HostFacts> gather_host_facts(const std::string& cgroup_parent,
                                     const std::vector<std::string>& env_allowlist) {
-  return HostFactsCache(cgroup_parent).gather(env_allowlist);
+  auto host = HostFactsCache(cgroup_parent).gather(env_allowlist);
+  if (host) gather_network_facts(*host);
+  return host;
 }
 
 Result<HostFacts> HostFactsCache::gather(const std::vector<std::string>& env_allowlist) {

@@ -20,9 +20,14 @@ struct HostTexts {
   std::string architecture;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::uint64_t capabilities = 0;         // effective, bit n for capability n
-  std::string uid_map, gid_map;           // /proc/self/
-  std::string max_user_namespaces;        // /proc/sys/user/
+  std::uint64_t capabilities = 0;  // effective, bit n for capability n
+  std::string uid_map, gid_map;    // /proc/self/
+  // Only where the caller is not privileged:
+  std::string subuid, subgid;       // /etc/subuid, /etc/subgid
+  std::string login_name;           // as /etc/passwd has it
+  bool id_helpers = false;          // newuidmap and newgidmap are there, and raise their privilege
+  bool no_new_privs = false;        // of this process: then they cannot
+  std::string max_user_namespaces;  // /proc/sys/user/
   std::string unprivileged_userns_clone;  // /proc/sys/kernel/, Debian's
   std::string apparmor_restriction;       // /proc/sys/kernel/apparmor_restrict_unprivileged_userns
   std::string apparmor_label;             // /proc/self/attr/apparmor/current, else attr/current
@@ -40,12 +45,19 @@ struct HostTexts {
 // Root in name and in fact: able to write id maps of any range, to chown into it, and to mount. Of
 // the texts only uid, capabilities and the id maps count.
 bool is_privileged(const HostTexts& texts);
-// The same of this process, and nothing else read.
-bool caller_is_privileged();
+// How this process's sandboxes can get their ids: of HostFacts, `privileged` and `subordinate_ids`.
+// Nothing else is read.
+struct CallerRights {
+  bool privileged = false;
+  std::optional<SubordinateIds> subordinate_ids;
+};
+CallerRights caller_rights();
+// judge_host's part of it; in `reason` why a plain user has none.
+std::optional<SubordinateIds> judge_subordinate_ids(const HostTexts& texts, std::string& reason);
 
-// gather_host_facts for somebody who asks often: as long as the caller is who and where it was
-// (ids, capabilities, cgroups, processors, limit of open files), what was read of the kernel and
-// its mounts the first time stands. Not where something was missing: it may have
+// gather_host_facts, but for the network, for somebody who asks often: as long as the caller is who
+// and where it was (ids, capabilities, cgroups, processors, limit of open files), what was read of
+// the kernel and its mounts the first time stands. Not where something was missing: it may have
 // been put right since. Thread-safe.
 class HostFactsCache {
  public:
@@ -61,7 +73,7 @@ class HostFactsCache {
   std::optional<HostFacts> facts_;
 };
 
-// All of HostFacts but `environment`.
+// All of HostFacts but `environment` and the network.
 HostFacts judge_host(const HostTexts& texts, const GroupReader& read_group);
 
 }  // namespace cove

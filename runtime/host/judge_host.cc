@@ -3,6 +3,7 @@
 #include "runtime/host/host_facts.h"
 #include "runtime/host/id_map.h"
 #include "runtime/host/kernel_version.h"
+#include "runtime/identity/subordinate_ids.h"
 
 namespace cove {
 namespace {
@@ -44,6 +45,22 @@ bool is_privileged(const HostTexts& texts) {
          maps_slot_ids(texts.gid_map);
 }
 
+std::optional<SubordinateIds> judge_subordinate_ids(const HostTexts& texts, std::string& reason) {
+  const auto uid = first_subordinate_id(texts.subuid, texts.login_name, texts.uid);
+  const auto gid = first_subordinate_id(texts.subgid, texts.login_name, texts.uid);
+  if (!uid || !gid) {
+    reason = std::string(uid ? "/etc/subgid" : "/etc/subuid") + " gives uid " +
+             std::to_string(texts.uid) + " no 65535 ids";
+  } else if (!texts.id_helpers) {
+    reason = "newuidmap and newgidmap are not installed, or not set-user-ID";
+  } else if (texts.no_new_privs) {
+    reason = "no_new_privs is set for this process, so newuidmap gets no privilege";
+  } else {
+    return SubordinateIds{*uid, *gid};
+  }
+  return std::nullopt;
+}
+
 HostFacts judge_host(const HostTexts& texts, const GroupReader& read_group) {
   const KernelVersion kernel = parse_kernel_version(texts.kernel_release);
   HostFacts host;
@@ -54,6 +71,8 @@ HostFacts judge_host(const HostTexts& texts, const GroupReader& read_group) {
   host.privileged = is_privileged(texts);
   host.can_mknod =
       host.privileged && has_capability(texts, CAP_MKNOD) && is_initial_id_map(texts.uid_map);
+  if (!host.privileged)
+    host.subordinate_ids = judge_subordinate_ids(texts, host.subordinate_ids_reason);
   host.user_namespaces_reason = why_no_user_namespaces(texts);
   host.user_namespaces = host.user_namespaces_reason.empty();
   host.seccomp = texts.seccomp_actions.find("errno") != std::string::npos;

@@ -26,9 +26,13 @@ Result<void> write_proc_file(BorrowedFd proc, pid_t pid, const char* name,
   return {};
 }
 
-std::string line(const IdRange& range) {
-  return std::to_string(range.inside) + " " + std::to_string(range.outside) + " " +
-         std::to_string(range.count);
+std::string lines(const IdMap& map) {
+  std::string text;
+  for (const IdRange& range : map) {
+    text += (text.empty() ? "" : "\n") + std::to_string(range.inside) + " " +
+            std::to_string(range.outside) + " " + std::to_string(range.count);
+  }
+  return text;
 }
 
 // What holds a namespace open until its descriptor is; ends with its parent.
@@ -40,13 +44,13 @@ std::string line(const IdRange& range) {
 
 }  // namespace
 
-Result<void> write_id_maps(BorrowedFd proc, pid_t pid, const IdRange& uids, const IdRange& gids,
+Result<void> write_id_maps(BorrowedFd proc, pid_t pid, const IdMap& uids, const IdMap& gids,
                            SetGroups set_groups) {
   if (set_groups == SetGroups::deny) {
     if (auto done = write_proc_file(proc, pid, "setgroups", "deny"); !done) return done;
   }
-  if (auto done = write_proc_file(proc, pid, "uid_map", line(uids)); !done) return done;
-  return write_proc_file(proc, pid, "gid_map", line(gids));
+  if (auto done = write_proc_file(proc, pid, "uid_map", lines(uids)); !done) return done;
+  return write_proc_file(proc, pid, "gid_map", lines(gids));
 }
 
 Result<UniqueFd> open_user_namespace(BorrowedFd proc, pid_t pid) {
@@ -67,7 +71,7 @@ Result<UniqueFd> make_user_namespace(BorrowedFd proc, const IdRange& uids, const
   if (pid == 0) hold_namespace(parent);
 
   const UniqueFd holder(pidfd);
-  auto written = write_id_maps(proc, pid, uids, gids, SetGroups::keep);
+  auto written = write_id_maps(proc, pid, {uids}, {gids}, SetGroups::keep);
   auto opened = open_user_namespace(proc, pid);
   kernel::pidfd_send_signal(holder.number(), SIGKILL);
   siginfo_t ignored{};

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "cove/result.h"
 #include "runtime/kernel/fd.h"
@@ -22,9 +23,12 @@ struct IdRange {
 // A writer without privilege must give up setgroups(2) in the namespace before it may map a group.
 enum class SetGroups { keep, deny };
 
+// A map: at most 340 ranges (Linux 4.15), none of which may lie across two of the parent's.
+using IdMap = std::vector<IdRange>;
+
 // Writes the maps of the process `pid`, which has just been cloned into a new user namespace.
 // `proc` is a procfs in which `pid` is known.
-Result<void> write_id_maps(BorrowedFd proc, pid_t pid, const IdRange& uids, const IdRange& gids,
+Result<void> write_id_maps(BorrowedFd proc, pid_t pid, const IdMap& uids, const IdMap& gids,
                            SetGroups set_groups);
 
 // /proc/<pid>/ns/user.

@@ -120,14 +120,15 @@ class RootAssembly {
     return {};
   }
 
-  Result<UniqueFd> place_for(BorrowedFd mount, const std::string& target, Links links) {
+  Result<UniqueFd> place_for(BorrowedFd mount, const std::string& target, Missing missing,
+                             Links links) {
     const auto kind = kind_of(mount);
     if (!kind) return fail(kind.error());
-    return open_in_root(root_, target, *kind, Missing::make, links);
+    return open_in_root(root_, target, *kind, missing, links);
   }
 
   Result<void> attach(BorrowedFd mount, const std::string& target, Links links) {
-    const auto place = place_for(mount, target, links);
+    const auto place = place_for(mount, target, Missing::make, links);
     return place ? attach_mount(mount, *place, "") : fail(place.error());
   }
 
@@ -140,7 +141,8 @@ class RootAssembly {
   // /dev, where programs trust what they read. Planning has refused such paths; this is about
   // links.
   Result<void> attach_asked_for(BorrowedFd mount, const std::string& target) {
-    const auto place = place_for(mount, target, Links::follow_in_root);
+    // It may lie in a directory of the caller's that was mounted before.
+    const auto place = place_for(mount, target, Missing::make_as_parent, Links::follow_in_root);
     if (!place) return fail(place.error());
     const std::string path = kernel::path_of(*place);  // by the ground's procfs
     if (path.empty()) return fail(build_error("look up where a mount goes"));
@@ -231,7 +233,7 @@ Result<UniqueFd> make_pts(const Plan& plan) {
   std::vector<std::pair<std::string, std::string>> options{
       {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
   // Group 5 is tty in every distribution; with a single mapped id there is no such group.
-  if (plan.identity.mapping == IdMapping::range) options.emplace_back("gid", "5");
+  if (plan.identity.mapping != IdMapping::single) options.emplace_back("gid", "5");
   return make_filesystem("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 }
 

@@ -21,9 +21,12 @@
 #include "runtime/init/network.h"
 #include "runtime/init/payload.h"
 #include "runtime/init/protocol.h"
+#include "runtime/init/terminal.h"
+#include "runtime/init/uplink.h"
 #include "runtime/kernel/command_line.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
+#include "runtime/model/capabilities.h"
 
 namespace cove {
 namespace {
@@ -37,7 +40,8 @@ Error init_error(std::string step, std::string what) {
 
 class Init {
  public:
-  explicit Init(const InitInputs& inputs) : inputs_(inputs), control_(inputs.control) {}
+  explicit Init(const InitInputs& inputs)
+      : inputs_(inputs), control_(inputs.control), link_(inputs.link.number()) {}
 
   [[noreturn]] void run() {
     if (auto done = set_up(); !done) report_and_exit(done.error());
@@ -48,7 +52,7 @@ class Init {
   // Each step says what breaks if it moves.
   Result<void> set_up() {
     using Step = Result<void> (Init::*)();
-    static constexpr std::array<Step, 11> kSteps{
+    static constexpr std::array<Step, 12> kSteps{
         // First: an inherited lifeline would keep other sandboxes alive.
         &Init::drop_descriptors,
         // Before anything in here could look at /proc/1.
@@ -58,7 +62,7 @@ class Init {
         &Init::await_maps,
         // Files made from here on have an owner.
         &Init::become_root,
-        // Not dumpable, no new privileges, no bounding set.
+        // Not dumpable, no new privileges, nothing in the bounding set that the program has not.
         &Init::lock_down,
         &Init::set_hostname,
         // Slow, and in parallel with the launcher, who makes the root; unless that had one ready.
@@ -70,6 +74,8 @@ class Init {
         &Init::build,
         // After the root: its /dev/null takes the place of 0, 1 and 2.
         &Init::let_go_of_ground,
+        // Last, since it takes longest: a program's first act may be to connect.
+        &Init::connect,
     };
     for (Step step : kSteps) {
       if (auto done = (this->*step)(); !done) return done;
@@ -80,6 +86,7 @@ class Init {
   Result<void> drop_descriptors() {
     mark("clone");
     std::vector<int> keep{control_.number()};
+    if (link_) keep.push_back(link_.number());
     for (BorrowedFd fd : inputs_.hold) {
       if (fd) keep.push_back(fd.number());
     }
@@ -139,9 +146,11 @@ class Init {
     if (prctl(PR_SET_DUMPABLE, 0) != 0) return fail(init_error("init", "PR_SET_DUMPABLE"));
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
       return fail(init_error("no_new_privs", "prctl"));
+    const std::uint64_t kept = capability_mask(inputs_.plan.capabilities);
     for (cap_value_t capability = 0; capability < cap_max_bits(); ++capability) {
+      if ((kept >> capability & 1) != 0) continue;
       if (cap_drop_bound(capability) != 0)
-        return fail(init_error("capabilities", "empty the bounding set"));
+        return fail(init_error("capabilities", "reduce the bounding set"));
     }
     return {};
   }
@@ -159,7 +168,7 @@ class Init {
     if (!own || inputs_.network == Network::inherited) return {};
     if (auto done = make_network_namespace(); !done) return done;
     mark("network");
-    return {};
+    return link_ ? ask_for_uplink(*inputs_.plan.uplink, link_) : Result<void>{};
   }
 
   Result<void> prepare_proc() {
@@ -206,6 +215,14 @@ class Init {
     return {};
   }
 
+  Result<void> connect() {
+    if (!link_) return {};
+    auto connected = await_uplink(link_);
+    link_.reset();
+    mark("uplink");
+    return connected;
+  }
+
   // ---- the sandbox is built; from here on init only serves ----
 
   [[noreturn]] void serve() {
@@ -234,8 +251,15 @@ class Init {
       case Order::signal:
         if (program_ > 0) kill(program_, static_cast<int>(reader.u32()));
         return;
+      case Order::resize: {
+        const auto rows = static_cast<std::uint16_t>(reader.u32());
+        const auto columns = static_cast<std::uint16_t>(reader.u32());
+        if (terminal_) set_window(terminal_, {rows, columns});
+        return;
+      }
       case Order::maps:
       case Order::mounts:
+      case Order::connected:
         break;
     }
     errno = EBADMSG;
@@ -243,10 +267,15 @@ class Init {
   }
 
   void start(const ExecOrder& order, std::vector<UniqueFd> fds) {
-    if (fds.size() < 3u + order.has_group) {
-      errno = EBADMSG;
-      report_and_exit(init_error("protocol", "descriptors are missing"));
+    Terminal terminal;
+    if (order.terminal != TerminalUse::none) {
+      auto opened = open_terminal(order.window);
+      if (!opened) report_and_exit(opened.error());
+      terminal = std::move(*opened);
     }
+    BorrowedFd group;
+    auto streams = sort_out(order, fds, terminal.inside, group);
+    if (!streams) report_and_exit(streams.error());
     std::array<int, 2> pipe_ends{};
     if (pipe2(pipe_ends.data(), O_CLOEXEC) != 0) report_and_exit(init_error("exec", "pipe2"));
     const UniqueFd reading(pipe_ends[0]);
@@ -254,33 +283,48 @@ class Init {
 
     clone_args args{};
     args.exit_signal = SIGCHLD;
-    if (order.has_group) {
+    if (group) {
       args.flags |= CLONE_INTO_CGROUP;
-      args.cgroup = static_cast<std::uint64_t>(fds[3].number());
+      args.cgroup = static_cast<std::uint64_t>(group.number());
     }
-    PayloadFds streams{fds[0], fds[1], fds[2], {}};
-    for (std::size_t i = 3u + order.has_group; i < fds.size(); ++i)
-      streams.v1_tasks.push_back(fds[i]);
     auto become = [&]() noexcept {
-      const Error error = become_payload(order, streams, inputs_.filters);
+      const Error error = become_payload(order, *streams, inputs_.filters);
       const std::string text = encode(to_report(error));
       (void)!write(writing.number(), text.data(), text.size());
       _exit(127);
     };
     const pid_t pid = kernel::clone3_and_call(args, exec_stack_, become);
     if (pid < 0)
-      report_and_exit(
-          init_error("exec", order.has_group ? "clone into the sandbox's cgroup" : "clone"));
+      report_and_exit(init_error("exec", group ? "clone into the sandbox's cgroup" : "clone"));
     // The payload has shared our memory until here, and its change of user may have made that
     // dumpable (fs.suid_dumpable).
     prctl(PR_SET_DUMPABLE, 0);
     writing.reset();
     fds.clear();
-    await_exec(pid, reading);
+    await_exec(pid, reading, std::move(terminal));
+  }
+
+  // What the descriptors of an exec order are; see ExecOrder.
+  static Result<PayloadFds> sort_out(const ExecOrder& order, const std::vector<UniqueFd>& fds,
+                                     BorrowedFd terminal, BorrowedFd& group) {
+    std::size_t next = 0;
+    const auto take = [&] { return next < fds.size() ? fds[next++].borrow() : BorrowedFd(); };
+    PayloadFds streams;
+    streams.terminal = terminal;
+    streams.in = order.terminal == TerminalUse::streams ? terminal : take();
+    streams.out = terminal ? terminal : take();
+    streams.err = terminal ? terminal : take();
+    if (order.has_group) group = take();
+    if (!streams.in || !streams.err || (order.has_group && !group)) {
+      errno = EBADMSG;
+      return fail(init_error("protocol", "descriptors are missing"));
+    }
+    while (next < fds.size()) streams.v1_tasks.push_back(take());
+    return streams;
   }
 
   // End of file without a word: execve closed the pipe.
-  void await_exec(pid_t pid, const UniqueFd& reading) {
+  void await_exec(pid_t pid, const UniqueFd& reading, Terminal terminal) {
     std::array<char, 8192> text;  // NOLINT: filled by read
     ssize_t got;
     do {
@@ -294,7 +338,11 @@ class Init {
     }
     program_ = pid;
     mark("exec");
-    send(encode(StartedReport{milestones_}));
+    std::vector<BorrowedFd> fds;
+    if (terminal.outside) fds.push_back(terminal.outside);
+    send(encode(StartedReport{milestones_}), fds);
+    // Held until the program's end: a program may close its streams and come back by /dev/tty.
+    terminal_ = std::move(terminal.inside);
   }
 
   void reap() {
@@ -316,6 +364,7 @@ class Init {
     kill(-1, SIGKILL);
     while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
     }
+    terminal_.reset();  // the last: what was written to it is at its end now
     rusage usage{};
     getrusage(RUSAGE_CHILDREN, &usage);
     ExitedReport report;
@@ -346,8 +395,8 @@ class Init {
 
   void mark(const char* name) { milestones_.push_back({name, monotonic_now()}); }
 
-  void send(const std::string& text) {
-    if (!send_message(control_, text)) _exit(0);
+  void send(const std::string& text, const std::vector<BorrowedFd>& fds = {}) {
+    if (!send_message(control_, text, fds)) _exit(0);
   }
 
   [[noreturn]] void report_and_exit(const Error& error) {
@@ -357,9 +406,11 @@ class Init {
 
   const InitInputs& inputs_;
   const BorrowedFd control_;
+  UniqueFd link_;
   UniqueFd children_;
   OwnFilesystems own_;
   pid_t program_ = -1;
+  UniqueFd terminal_;  // the program's, inside
   kernel::Stack exec_stack_;
   std::vector<Milestone> milestones_;
 };

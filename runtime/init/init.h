@@ -28,6 +28,7 @@ struct InitInputs {
   std::vector<BorrowedFd> hold;
   const std::vector<std::vector<sock_filter>>& filters;
   Network network = Network::make;
+  BorrowedFd link;  // to the launcher, where the plan has an uplink
 };
 
 [[noreturn]] void run_init(const InitInputs& inputs);

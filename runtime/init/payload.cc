@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,6 +14,8 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <memory>
+#include <type_traits>
 
 #include "runtime/kernel/syscalls.h"
 #include "runtime/mount/mount.h"
@@ -73,6 +76,17 @@ Failure hide_groups(const ExecOrder& order) {
   return done ? Failure{} : done.error();
 }
 
+// /dev/tty, job control, and the signals of Ctrl-C and Ctrl-Z. It stays in the group `tty`, as
+// grantpt(3) has it.
+Failure take_terminal(const ExecOrder& order, BorrowedFd terminal) {
+  constexpr int kDoNotSteal = 0;
+  if (ioctl(terminal.number(), TIOCSCTTY, kDoNotSteal) != 0)
+    return step_error("terminal", "make it the controlling one");
+  if (fchown(terminal.number(), order.uid, static_cast<gid_t>(-1)) != 0)
+    return step_error("terminal", "fchown");
+  return {};
+}
+
 Failure take_streams(const ExecOrder& order, const PayloadFds& fds) {
   const std::array<BorrowedFd, 3> streams{fds.in, fds.out, fds.err};
   for (int number = 0; number < 3; ++number) {
@@ -85,6 +99,9 @@ Failure take_streams(const ExecOrder& order, const PayloadFds& fds) {
         fchown(number, order.uid, order.gid) != 0) {
       return step_error("stdio", "fchown a pipe");
     }
+  }
+  if (fds.terminal) {
+    if (auto failure = take_terminal(order, fds.terminal)) return failure;
   }
   // Everything else ends with the exec; the pipe that carries an error until then as well.
   if (kernel::close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
@@ -105,6 +122,9 @@ Failure set_rlimits(const ExecOrder& order) {
 }
 
 Failure become_user(const ExecOrder& order) {
+  // Else a change from root to another user would empty the sets. It ends with the exec.
+  if (order.capabilities != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
+    return step_error("capabilities", "PR_SET_KEEPCAPS");
   if (order.set_groups && setgroups(order.groups.size(), order.groups.data()) != 0)
     return step_error("user", "setgroups");
   if (setresgid(order.gid, order.gid, order.gid) != 0) return step_error("user", "setresgid");
@@ -112,15 +132,34 @@ Failure become_user(const ExecOrder& order) {
   return {};
 }
 
-// The bounding set was emptied by init; here the other four sets. A user id of 0 inside keeps none
-// either.
-Failure drop_capabilities() {
-  const cap_t none = cap_init();
-  if (none == nullptr) return step_error("capabilities", "cap_init");
-  const int done = cap_set_proc(none);
-  cap_free(none);
-  if (done != 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+Failure fill_set(cap_t sets, cap_flag_t set, std::uint64_t capabilities) {
+  for (cap_value_t capability = 0; capability < cap_max_bits(); ++capability) {
+    if ((capabilities >> capability & 1) == 0) continue;
+    if (cap_set_flag(sets, set, 1, &capability, CAP_SET) != 0)
+      return step_error("capabilities", "cap_set_flag");
+  }
+  return {};
+}
+
+// init has left in the bounding set what the program shall hold; here the other four sets. Usually
+// that is nothing, for a user id of 0 too. Through an exec root takes its capabilities from the
+// bounding set; another user has the ambient set for it, which must be inheritable.
+Failure reduce_capabilities(const ExecOrder& order) {
+  const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> sets(cap_init(), cap_free);
+  if (!sets) return step_error("capabilities", "cap_init");
+  const std::uint64_t inherited = order.uid == 0 ? 0 : order.capabilities;
+  for (const cap_flag_t set : {CAP_PERMITTED, CAP_EFFECTIVE}) {
+    if (auto failure = fill_set(sets.get(), set, order.capabilities)) return failure;
+  }
+  if (auto failure = fill_set(sets.get(), CAP_INHERITABLE, inherited)) return failure;
+  if (cap_set_proc(sets.get()) != 0 ||
+      prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
     return step_error("capabilities", "cap_set_proc");
+  for (cap_value_t capability = 0; capability < cap_max_bits(); ++capability) {
+    if ((inherited >> capability & 1) == 0) continue;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0)
+      return step_error("capabilities", "PR_CAP_AMBIENT_RAISE");
+  }
   return {};
 }
 
@@ -230,8 +269,8 @@ Error become_payload(const ExecOrder& order, const PayloadFds& fds,
   if (auto failure = take_streams(order, fds)) return *failure;
   if (auto failure = set_rlimits(order)) return *failure;
   if (auto failure = become_user(order)) return *failure;
-  // ---- from here on without any right ----
-  if (auto failure = drop_capabilities()) return *failure;
+  // ---- from here on without any right that the program shall not have ----
+  if (auto failure = reduce_capabilities(order)) return *failure;
   if (auto failure = enter_workdir(order)) return *failure;
   if (auto failure = load_filters(filters)) return *failure;
   return execute(order);

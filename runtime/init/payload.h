@@ -13,6 +13,7 @@ namespace cove {
 
 struct PayloadFds {
   BorrowedFd in, out, err;
+  BorrowedFd terminal;  // to become the controlling one; two or three of the streams are it too
   std::vector<BorrowedFd> v1_tasks;
 };
 

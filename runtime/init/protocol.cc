@@ -41,6 +41,19 @@ MessageWriter start(Kind kind) {
   return writer;
 }
 
+// A message without MessageWriter, which allocates: 'i' is its inline form (message.h).
+template <std::size_t N>
+void send_numbers(int control, const std::array<std::uint32_t, N>& numbers) noexcept {
+  const int saved_errno = errno;
+  std::array<char, 1 + N * sizeof(std::uint32_t)> body{'i'};
+  std::memcpy(body.data() + 1, numbers.data(), N * sizeof(std::uint32_t));
+  // A full or closed socket loses the order, as a dead process would.
+  (void)send(control, body.data(), body.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  errno = saved_errno;
+}
+
+constexpr std::uint32_t number(Order order) { return static_cast<std::uint32_t>(order); }
+
 }  // namespace
 
 std::string encode(const ExecOrder& order) {
@@ -50,11 +63,13 @@ std::string encode(const ExecOrder& order) {
   writer.text(order.workdir).u32(order.uid).u32(order.gid);
   writer.u32(static_cast<std::uint32_t>(order.groups.size()));
   for (std::uint32_t group : order.groups) writer.u32(group);
-  writer.u32(order.set_groups);
+  writer.u32(order.set_groups).u64(order.capabilities);
   writer.u32(static_cast<std::uint32_t>(order.rlimits.size()));
   for (const RlimitPlan& limit : order.rlimits)
     writer.text(limit.name).u64(limit.soft).u64(limit.hard);
   writer.u32(order.has_group).u32(order.cgroup_mount);
+  writer.u32(static_cast<std::uint32_t>(order.terminal));
+  writer.u32(order.window.rows).u32(order.window.columns);
   return writer.body();
 }
 
@@ -68,6 +83,7 @@ Result<ExecOrder> decode_exec(MessageReader& reader) {
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
     order.groups.push_back(reader.u32());
   order.set_groups = reader.u32() != 0;
+  order.capabilities = reader.u64();
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left) {
     RlimitPlan limit;
     limit.name = reader.text();
@@ -77,6 +93,9 @@ Result<ExecOrder> decode_exec(MessageReader& reader) {
   }
   order.has_group = reader.u32() != 0;
   order.cgroup_mount = reader.u32() != 0;
+  order.terminal = static_cast<TerminalUse>(reader.u32());
+  order.window.rows = static_cast<std::uint16_t>(reader.u32());
+  order.window.columns = static_cast<std::uint16_t>(reader.u32());
   return checked(std::move(order), reader);
 }
 
@@ -150,15 +169,11 @@ Error to_error(const FailedReport& report) {
 }
 
 void send_signal_order(int control, int signal) noexcept {
-  const int saved_errno = errno;
-  std::array<char, 9> body{'i'};
-  const auto kind = static_cast<std::uint32_t>(Order::signal);
-  const auto number = static_cast<std::uint32_t>(signal);
-  std::memcpy(body.data() + 1, &kind, sizeof kind);
-  std::memcpy(body.data() + 5, &number, sizeof number);
-  // A full or closed socket loses the signal, as a dead process would.
-  (void)send(control, body.data(), body.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  errno = saved_errno;
+  send_numbers<2>(control, {number(Order::signal), static_cast<std::uint32_t>(signal)});
+}
+
+void send_resize_order(int control, WindowSize window) noexcept {
+  send_numbers<3>(control, {number(Order::resize), window.rows, window.columns});
 }
 
 std::uint64_t monotonic_now() {

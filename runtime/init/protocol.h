@@ -5,10 +5,12 @@
 //      | --- mounts + fds -------> |                             |   it builds its root
 //      | == hands its end of the socket over ==================> |
 //                                  | <--- exec + fds ----------- |   sent at once, read when init is ready
-//                                  | ---- started -------------> |   the program's exec succeeded
-//                                  | <--- signal --------------- |
+//                                  | ---- started (+ fd) ------> |   the program's exec succeeded; its terminal
+//                                  | <--- signal, resize ------- |
 //                                  | ---- exited --------------> |   and no other process is left
 //      or                          | ---- failed --------------> |   a step before the exec failed
+//
+// A sandbox with an uplink has a second socket, between init and launcher; see launch/uplink.h.
 //
 // End of file on the socket ends the other side: the supervisor holds its end alone, so init
 // notices whatever way it dies, and the kernel kills a pid namespace with its init.
@@ -21,16 +23,24 @@
 
 #include "cove/plan.h"
 #include "cove/result.h"
+#include "cove/units.h"
 #include "runtime/kernel/fd.h"
 #include "runtime/kernel/message.h"
 
 namespace cove {
 
-enum class Order : std::uint32_t { maps = 1, mounts, exec, signal };
-enum class Report : std::uint32_t { failed = 101, started, exited };
+enum class Order : std::uint32_t { maps = 1, mounts, exec, signal, resize, connected };
+enum class Report : std::uint32_t { failed = 101, started, exited, network };
 
-// A program to start. Its descriptors travel beside it: stdin, stdout, stderr, then, where
-// has_group, the v2 group to start in, then the v1 `tasks` files to enter.
+// What the program has for a terminal.
+enum class TerminalUse : std::uint32_t {
+  none,
+  output,   // stdout and stderr
+  streams,  // stdin too
+};
+
+// A program to start. Its descriptors travel beside it: those of stdin, stdout and stderr that are
+// no terminal, then, where has_group, the v2 group to start in, then the v1 `tasks` files to enter.
 struct ExecOrder {
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value"
@@ -38,9 +48,12 @@ struct ExecOrder {
   std::uint32_t uid = 0, gid = 0;
   std::vector<std::uint32_t> groups;
   bool set_groups = true;  // false where the kernel forbids setgroups(2): a single id is mapped
+  std::uint64_t capabilities = 0;  // bit n: the program holds capability n
   std::vector<RlimitPlan> rlimits;
   bool has_group = false;
   bool cgroup_mount = false;  // a cgroup2 of its own on /sys/fs/cgroup
+  TerminalUse terminal = TerminalUse::none;
+  WindowSize window;
 };
 
 // A moment of the launch, in nanoseconds of CLOCK_MONOTONIC.
@@ -84,6 +97,7 @@ Error to_error(const FailedReport& report);
 
 // Async-signal-safe: one send of a few bytes that does not block.
 void send_signal_order(int control, int signal) noexcept;
+void send_resize_order(int control, WindowSize window) noexcept;
 
 std::uint64_t monotonic_now();
 

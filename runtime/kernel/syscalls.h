@@ -114,6 +114,21 @@ inline int pidfd_send_signal(int pidfd, int signal) {
   return static_cast<int>(syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
 
+// pidfd_getfd(2), 5.6: a duplicate, close-on-exec. Asks for the rights of ptrace(2).
+inline int pidfd_getfd(int pidfd, int fd) {
+  return static_cast<int>(syscall(SYS_pidfd_getfd, pidfd, fd, 0));
+}
+
+// Waits for the end of a child of this process, also for one that gives no SIGCHLD and is invisible
+// to a plain wait.
+inline void reap(int pidfd) {
+  siginfo_t ignored{};
+  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &ignored,
+                WEXITED | __WALL) != 0 &&
+         errno == EINTR) {
+  }
+}
+
 // close_range(2), 5.9. The numbers are inclusive.
 inline int close_range(unsigned first, unsigned last, unsigned flags) {
   return static_cast<int>(syscall(SYS_close_range, first, last, flags));

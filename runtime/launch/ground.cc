@@ -8,6 +8,7 @@
 #include <array>
 #include <string>
 
+#include "runtime/identity/subordinate_ids.h"
 #include "runtime/kernel/syscalls.h"
 #include "runtime/mount/mount.h"
 
@@ -28,16 +29,15 @@ Result<void> write_file(BorrowedFd directory, const char* path, const std::strin
   return {};
 }
 
-// A user namespace in which the caller is root and nobody else exists.
-Result<void> enter_user_namespace(BorrowedFd proc) {
-  const uid_t uid = geteuid();
-  const gid_t gid = getegid();
-  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-    return fail(ground_error(
-        "make a user namespace",
-        errno == ENOSPC ? "user.max_user_namespaces is 0 or reached; raise it with sysctl"
-                        : "unprivileged user namespaces are forbidden here; run `cove doctor`"));
-  }
+Error no_user_namespace() {
+  return ground_error("make a user namespace",
+                      errno == ENOSPC
+                          ? "user.max_user_namespaces is 0 or reached; raise it with sysctl"
+                          : "unprivileged user namespaces are forbidden here; run `cove doctor`");
+}
+
+// Of the user namespace that this process has just entered: the caller is 0, nobody else exists.
+Result<void> map_caller_alone(BorrowedFd proc, uid_t uid, gid_t gid) {
   // setgroups must be given up before a plain user may map a group (user_namespaces(7)).
   if (auto done = write_file(proc, "self/setgroups", "deny"); !done) return done;
   if (auto done = write_file(proc, "self/uid_map", "0 " + std::to_string(uid) + " 1"); !done)
@@ -71,7 +71,39 @@ Result<void> furnish(BorrowedFd root) {
 
 }  // namespace
 
-Result<Ground> Ground::enter(Privilege privilege) {
+// Subordinate ids that cannot be mapped in spite of the facts are no reason not to stand on the
+// caller's own: sandboxes that need no more can still be launched.
+Result<void> Ground::enter_user_namespace(const std::optional<SubordinateIds>& ids) {
+  const uid_t uid = geteuid();
+  const gid_t gid = getegid();
+  const UniqueFd before(openat(host_proc_.number(), "self/ns/user", O_RDONLY | O_CLOEXEC));
+  if (ids) {
+    auto entered = enter_subordinate_ids(*ids, CLONE_NEWNS);
+    if (entered) {
+      own_uid_ = own_gid_ = kOwnId;
+      return {};
+    }
+    no_subordinate_ids_ = entered.error();
+  } else {
+    no_subordinate_ids_ = Error{ErrorCode::isolation_unavailable,
+                                "id map",
+                                0,
+                                "the caller has no subordinate ids",
+                                "",
+                                "",
+                                {}};
+  }
+  struct stat old {
+  }, now{};
+  const bool inside = fstat(before.number(), &old) == 0 &&
+                      fstatat(host_proc_.number(), "self/ns/user", &now, 0) == 0 &&
+                      old.st_ino != now.st_ino;
+  if (!inside && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return fail(no_user_namespace());
+  return map_caller_alone(host_proc_, uid, gid);
+}
+
+Result<Ground> Ground::enter(const Standing& standing) {
+  const Privilege privilege = standing.privilege;
   Ground ground;
   umask(0);  // every mode is meant as it is written, here and in a sandbox's root
   ground.privilege_ = privilege;
@@ -79,7 +111,8 @@ Result<Ground> Ground::enter(Privilege privilege) {
   if (!ground.host_proc_) return fail(ground_error("open /proc"));
 
   if (privilege == Privilege::user) {
-    if (auto done = enter_user_namespace(ground.host_proc_); !done) return fail(done.error());
+    if (auto done = ground.enter_user_namespace(standing.subordinate_ids); !done)
+      return fail(done.error());
   } else if (unshare(CLONE_NEWNS) != 0) {
     return fail(ground_error("make a mount namespace"));
   }

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "runtime/identity/id_map.h"
+#include "runtime/identity/subordinate_ids.h"
 #include "runtime/init/build_root.h"
 #include "runtime/init/init.h"
 #include "runtime/kernel/message.h"
@@ -17,8 +18,6 @@
 
 namespace cove {
 namespace {
-
-constexpr std::uint32_t kRangeSize = 65536;
 
 Error launch_error(std::string step, std::string what) {
   return errno_error(ErrorCode::setup_failed, std::move(step), std::move(what));
@@ -87,7 +86,7 @@ class NewInit {
   ~NewInit() {
     if (!pidfd_) return;
     kernel::pidfd_send_signal(pidfd_.number(), SIGKILL);
-    reap_init(pidfd_);
+    kernel::reap(pidfd_.number());
   }
   pid_t pid() const { return pid_; }
   UniqueFd release() { return std::move(pidfd_); }
@@ -115,22 +114,24 @@ Error clone_error(int number) {
 Result<void> map_ids(const Ground& ground, const LaunchInputs& inputs, pid_t pid) {
   const IdentityPlan& identity = inputs.plan.identity;
   if (const auto first_id = inputs.belongings.first_id()) {
-    const IdRange range{0, *first_id, kRangeSize};
+    const IdMap range{{0, *first_id, kMappedIds}};
     return write_id_maps(ground.host_proc(), pid, range, range, SetGroups::keep);
   }
-  // On the ground of a plain user, that user is 0.
-  const bool as_user = ground.privilege() == Privilege::user;
-  const std::uint32_t uid = as_user ? 0 : geteuid();
-  const std::uint32_t gid = as_user ? 0 : getegid();
-  return write_id_maps(ground.host_proc(), pid, {identity.uid, uid, 1}, {identity.gid, gid, 1},
-                       SetGroups::deny);
+  if (identity.mapping == IdMapping::subordinate) {
+    if (ground.no_subordinate_ids()) return fail(*ground.no_subordinate_ids());
+    const IdMap same = same_subordinate_ids();
+    return write_id_maps(ground.host_proc(), pid, same, same, SetGroups::keep);
+  }
+  return write_id_maps(ground.host_proc(), pid, {{identity.uid, ground.own_uid(), 1}},
+                       {{identity.gid, ground.own_gid(), 1}}, SetGroups::deny);
 }
 
-HostIds host_ids(const LaunchInputs& inputs) {
-  const auto first_id = inputs.belongings.first_id();
-  if (!first_id) return {};  // a single id: the ground's 0
-  const std::uint32_t first = *first_id;
-  return {first, first, first + inputs.plan.identity.uid, first + inputs.plan.identity.gid};
+HostIds host_ids(const Ground& ground, const LaunchInputs& inputs) {
+  const IdentityPlan& identity = inputs.plan.identity;
+  if (identity.mapping == IdMapping::single)
+    return {ground.own_uid(), ground.own_gid(), ground.own_uid(), ground.own_gid()};
+  const std::uint32_t first = inputs.belongings.first_id().value_or(0);
+  return {first, first, first + identity.uid, first + identity.gid};
 }
 
 // If init is gone, what it said last explains more than our broken pipe.
@@ -185,6 +186,11 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
   };
   auto sockets = make_socket_pair();
   if (!sockets) return fail(sockets.error());
+  Result<SocketPair> link;
+  if (inputs.plan.uplink) {
+    link = make_socket_pair();
+    if (!link) return fail(link.error());
+  }
 
   int pidfd = -1;
   clone_args args{};
@@ -202,10 +208,13 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
               sockets->second,
               {inputs.belongings.record_file, inputs.belongings.slots},
               inputs.filters,
-              inputs.network});
+              inputs.network,
+              link->second});
   NewInit init(pid, UniqueFd(pidfd));
   sockets->second.reset();
   launched.control = std::move(sockets->first);
+  link->second.reset();
+  launched.link = std::move(link->first);
   mark("clone3");
 
   if (auto done = map_ids(ground, inputs, init.pid()); !done) return fail(done.error());
@@ -221,8 +230,9 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
     if (!opened) return fail(opened.error());
     user_namespace = std::move(*opened);
   }
-  auto root = prepare_root(inputs.plan, std::move(inputs.mounts), host_ids(inputs), user_namespace,
-                           ground.host_proc(), ground.host_root(), inputs.device_nodes);
+  auto root =
+      prepare_root(inputs.plan, std::move(inputs.mounts), host_ids(ground, inputs), user_namespace,
+                   ground.host_proc(), ground.host_root(), inputs.device_nodes);
   if (!root) return fail(root.error());
   mark("root");
 
@@ -234,14 +244,6 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
   launched.pidfd = init.release();
   mark("hand over");
   return launched;
-}
-
-void reap_init(BorrowedFd pidfd) {
-  siginfo_t ignored{};
-  while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.number()), &ignored,
-                WEXITED | __WALL) != 0 &&
-         errno == EINTR) {
-  }
 }
 
 }  // namespace cove

@@ -51,14 +51,11 @@ struct Launched {
   UniqueFd control;  // the supervisor's end; whoever holds it keeps the sandbox alive
   UniqueFd scratch;  // for statfs
   std::vector<Milestone> milestones;
+  UniqueFd link;  // to init, where the plan has an uplink; stays with the launcher
 };
 
 // The caller calls clear_stage() (runtime/mount/root.h) before the next launch from the same
 // ground.
 Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs);
-
-// Waits for an init that launch_sandbox cloned from this process. It gives its parent no SIGCHLD
-// and is invisible to a plain wait.
-void reap_init(BorrowedFd pidfd);
 
 }  // namespace cove

@@ -16,6 +16,7 @@
 #include "runtime/kernel/syscalls.h"
 #include "runtime/launch/request.h"
 #include "runtime/launch/take_away.h"
+#include "runtime/launch/uplink.h"
 
 namespace cove {
 namespace {
@@ -32,11 +33,15 @@ class NetworkAhead {
   }
 
   // Where the next init gets its network from. A sandbox that shares the host's must be cloned from
-  // there, and one that makes its own must not be cloned from another's.
+  // there, and one that makes its own must not be cloned from another's. What is made ahead belongs
+  // to our user namespace: capabilities of the sandbox's own would not count in it.
   Result<Network> choose(const Plan& plan) {
     const auto& own = plan.namespaces;
     const bool wanted = std::find(own.begin(), own.end(), Protection::network) != own.end();
-    if (wanted && std::exchange(ready_, false)) {
+    // One with an uplink, or for a program with capabilities, is the sandbox's own to set up, and not
+    // ours: it belongs to its user namespace.
+    const bool plain = !plan.uplink && plan.capabilities.empty();
+    if (wanted && plain && std::exchange(ready_, false)) {
       stands_in_host_ = false;
       return Network::inherited;
     }
@@ -47,6 +52,8 @@ class NetworkAhead {
     ready_ = false;
     return Network::make;
   }
+
+  BorrowedFd host() const { return host_; }
 
   // Before the ground is entered, which has no path to it.
   void remember_host() {
@@ -63,22 +70,31 @@ constexpr std::chrono::nanoseconds kPatience =
     std::chrono::seconds(1);           // with a group that is busy
 constexpr int kQuietMilliseconds = 2;  // until then a launch, or its caller, is better off alone
 constexpr int kEndMilliseconds = 1;    // the same for a caller that has nothing to do but to end
+constexpr int kDeadlineMilliseconds = 1000;  // between looks at a deadline of seconds
 constexpr std::ptrdiff_t kManyCharges = 16;  // that are over: not to be put off any longer
 
 // A sandbox that this process has cloned, until nothing of it is left.
 struct Charge {
   UniqueFd init;  // none: it is gone, and reaped
   Belongings belongings;
+  std::optional<Uplink> uplink;  // none: it never had one, or that is over
   std::uint64_t busy_since = 0;  // when it could first have been taken away, but for a busy group
 
   // What ends next: init, then the engine's interest.
   BorrowedFd awaited() const { return init ? init : belongings.lease; }
   void advance() {
     if (!init) return belongings.lease.reset();
-    reap_init(init);
+    kernel::reap(init.number());
     init.reset();
+    if (uplink) uplink->end();
+    forget_uplink();
   }
-  bool is_over() const { return !init && !belongings.lease; }
+  bool is_over() const { return !init && !uplink && !belongings.lease; }
+
+  BorrowedFd uplink_awaited() const { return uplink ? uplink->awaited() : BorrowedFd(); }
+  void forget_uplink() {
+    if (uplink && uplink->is_over()) uplink.reset();
+  }
 
   // True once there is nothing more to do for it.
   bool settle(BorrowedFd root, BorrowedFd records) {
@@ -97,13 +113,17 @@ class Launcher {
   int serve() {
     while (!caller_gone_ || !charges_.empty()) {
       std::vector<pollfd> events{{caller_gone_ ? -1 : socket_.number(), POLLIN, 0}};
-      for (const Charge& charge : charges_)
+      for (const Charge& charge : charges_) {
         events.push_back({charge.awaited().number(), POLLIN, 0});
+        events.push_back({charge.uplink_awaited().number(), POLLIN, 0});
+      }
       const int count = poll(events.data(), events.size(), patience());
       if (count < 0 && errno != EINTR) return 1;
       for (std::size_t i = 0; i < charges_.size(); ++i) {
-        if (events[1 + i].revents != 0) charges_[i].advance();
+        if (events[2 + 2 * i].revents != 0) advance_uplink(charges_[i]);
+        if (events[1 + 2 * i].revents != 0) charges_[i].advance();
       }
+      end_late_uplinks();
       if (events[0].revents != 0) receive();
       if (count == 0) do_chores();
       if (count == 0 || over() >= kManyCharges) settle();
@@ -114,8 +134,33 @@ class Launcher {
  private:
   // For how long nothing needs to be done, as poll(2) takes it.
   int patience() const {
-    if (caller_gone_) return over() > 0 ? kEndMilliseconds : -1;
-    return over() > 0 || chores_ ? kQuietMilliseconds : -1;
+    const int quiet = caller_gone_ ? kEndMilliseconds : kQuietMilliseconds;
+    if (over() > 0 || (chores_ && !caller_gone_)) return quiet;
+    const bool connecting = std::any_of(charges_.begin(), charges_.end(), [](const Charge& charge) {
+      return charge.uplink && charge.uplink->deadline();
+    });
+    return connecting ? kDeadlineMilliseconds : -1;
+  }
+
+  // Where the host is, seen from the ground.
+  HostPlace host_place() const {
+    if (ground_->privilege() == Privilege::user)
+      return {{}, {}, ground_->host_root(), ground_->host_proc()};
+    return {host_mounts_, network_.host(), root_, ground_->host_proc()};
+  }
+
+  void advance_uplink(Charge& charge) {
+    charge.uplink->advance(host_place());
+    charge.forget_uplink();
+  }
+
+  void end_late_uplinks() {
+    for (Charge& charge : charges_) {
+      const auto deadline = charge.uplink ? charge.uplink->deadline() : std::nullopt;
+      if (!deadline || monotonic_now() < *deadline) continue;
+      charge.uplink->on_deadline();
+      charge.forget_uplink();
+    }
   }
 
   std::ptrdiff_t over() const {
@@ -145,7 +190,7 @@ class Launcher {
     if (message->body.empty()) return caller_is_gone();
     auto request = decode_request(std::move(*message));
     if (!request) return reply(request.error());
-    if (const auto* privilege = std::get_if<Privilege>(&*request)) return prepare(*privilege);
+    if (const auto* standing = std::get_if<Standing>(&*request)) return prepare(*standing);
     answer(std::get<OwnedRequest>(std::move(*request)));
   }
 
@@ -161,16 +206,17 @@ class Launcher {
 
   // The network first: to enter the ground is to wait, in the end, for a grace period of the
   // kernel's, while the engine keeps its processor busy.
-  void prepare(Privilege privilege) {
+  void prepare(const Standing& standing) {
     if (host_mounts_) return;
     // What is mounted below the host's root is found as long as its mount namespace lives; the
     // caller's may end with the caller.
     host_mounts_ = UniqueFd(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
     network_.remember_host();
     mark("began");
-    if (privilege == Privilege::root) network_.make_ahead();
+    if (standing.privilege == Privilege::root) network_.make_ahead();
     mark("network");
-    (void)stand_on_ground(privilege);
+    standing_ = standing;
+    (void)stand_on_ground(standing.privilege);
     mark("ground");
     // Only where the launch waits for this is it a part of it.
     if (expect_ == Expect::many) milestones_.clear();
@@ -191,7 +237,7 @@ class Launcher {
     }
     // A process that could not enter it has gone half the way, and cannot try again.
     if (!ground_error_) {
-      auto entered = Ground::enter(privilege);
+      auto entered = Ground::enter({privilege, standing_.subordinate_ids});
       if (entered) {
         ground_ = std::move(*entered);
         return {};
@@ -216,7 +262,11 @@ class Launcher {
     if (!launched) return reply(launched.error());
     std::vector<BorrowedFd> fds;
     const std::string body = encode_reply(*launched, fds);
-    charges_.push_back({std::move(launched->pidfd), std::move(request.belongings)});
+    Charge charge{std::move(launched->pidfd), std::move(request.belongings), std::nullopt};
+    if (launched->link)
+      charge.uplink.emplace(request.plan, charge.belongings, std::move(launched->link),
+                            std::move(request.init_group));
+    charges_.push_back(std::move(charge));
     if (!send_message(socket_, body, fds)) caller_is_gone();
   }
 
@@ -253,6 +303,7 @@ class Launcher {
   bool caller_gone_ = false;
   const Expect expect_;
   UniqueFd root_, records_, host_mounts_;
+  Standing standing_;  // as the caller said it
   std::optional<Ground> ground_;
   std::optional<Error> ground_error_;
   NetworkAhead network_;

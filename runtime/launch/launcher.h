@@ -57,9 +57,9 @@ class LauncherClient {
   static Result<LauncherClient> fork_here();
   LauncherClient(LauncherClient&& other) noexcept : socket_(std::move(other.socket_)) {}
 
-  // Has the launcher get ready for launches with this privilege. There is no reply: what fails now
+  // Has the launcher get ready for launches on such a ground. There is no reply: what fails now
   // fails again, with a reply, in the launch.
-  void prepare(Privilege privilege);
+  void prepare(const Standing& standing);
 
   // `sources`: what a plain user's launcher must find by itself (FindBinds::by_path); with
   // privilege, `inputs.mounts` is complete.

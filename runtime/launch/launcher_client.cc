@@ -186,9 +186,9 @@ Result<LauncherClient> LauncherClient::fork_here() {
   return LauncherClient(std::move(sockets->first));
 }
 
-void LauncherClient::prepare(Privilege privilege) {
+void LauncherClient::prepare(const Standing& standing) {
   const std::lock_guard lock(mutex_);
-  (void)send_message(socket_, encode_prepare(privilege));
+  (void)send_message(socket_, encode_prepare(standing));
 }
 
 Result<PendingLaunch> LauncherClient::launch(const LaunchInputs& inputs,

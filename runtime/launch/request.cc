@@ -95,12 +95,28 @@ std::vector<sock_filter> filter_of(const std::string& bytes) {
 
 }  // namespace
 
-std::string encode_prepare(Privilege privilege) {
+std::string encode_prepare(const Standing& standing) {
   MessageWriter writer;
   writer.u32(static_cast<std::uint32_t>(Kind::prepare));
-  writer.u32(static_cast<std::uint32_t>(privilege));
+  writer.u32(static_cast<std::uint32_t>(standing.privilege));
+  const SubordinateIds ids = standing.subordinate_ids.value_or(SubordinateIds{});
+  writer.u32(standing.subordinate_ids.has_value()).u32(ids.first_uid).u32(ids.first_gid);
   return writer.body();
 }
+
+namespace {
+
+Result<Request> decode_prepare(MessageReader& reader) {
+  Standing standing;
+  standing.privilege = static_cast<Privilege>(reader.u32());
+  const bool has_ids = reader.u32() != 0;
+  const std::uint32_t first_uid = reader.u32(), first_gid = reader.u32();
+  if (has_ids) standing.subordinate_ids = SubordinateIds{first_uid, first_gid};
+  if (!reader.good()) return fail(cut_short());
+  return standing;
+}
+
+}  // namespace
 
 std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources,
                            std::vector<BorrowedFd>& fds) {
@@ -130,7 +146,7 @@ std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceF
 Result<Request> decode_request(Message message) {
   MessageReader reader(message.body);
   FdReader fd_reader(reader, message.fds);
-  if (static_cast<Kind>(reader.u32()) == Kind::prepare) return static_cast<Privilege>(reader.u32());
+  if (static_cast<Kind>(reader.u32()) == Kind::prepare) return decode_prepare(reader);
   OwnedRequest request;
   auto plan = decode<Plan>(reader.text());
   if (!plan) return fail(plan.error());
@@ -182,8 +198,11 @@ Result<Launched> decode_reply(Message message) {
   }
   auto started = decode_started(inner);
   if (!started || message.fds.size() != 3) return fail(cut_short());
-  return Launched{std::move(message.fds[0]), std::move(message.fds[1]), std::move(message.fds[2]),
-                  std::move(started->milestones)};
+  return Launched{std::move(message.fds[0]),
+                  std::move(message.fds[1]),
+                  std::move(message.fds[2]),
+                  std::move(started->milestones),
+                  {}};
 }
 
 }  // namespace cove

@@ -13,7 +13,7 @@
 namespace cove {
 
 // Said first, so that the launcher gets ready while the engine still gathers and plans.
-std::string encode_prepare(Privilege privilege);
+std::string encode_prepare(const Standing& standing);
 
 // A request as the launcher holds it: what LaunchInputs refers to, owned.
 struct OwnedRequest {
@@ -30,7 +30,7 @@ struct OwnedRequest {
 std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources,
                            std::vector<BorrowedFd>& fds);
 
-using Request = std::variant<Privilege, OwnedRequest>;
+using Request = std::variant<Standing, OwnedRequest>;
 Result<Request> decode_request(Message message);
 
 std::string encode_reply(const Launched& launched, std::vector<BorrowedFd>& fds);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "runtime/model/capabilities.h"
 #include "runtime/model/json_document.h"
 #include "runtime/text/text.h"
 
@@ -55,6 +56,15 @@ class SpecCheck {
     }
     optional_name("$.profile", spec_.profile);
     optional_name("$.seccomp", spec_.seccomp);
+  }
+
+  void capabilities() {
+    if (!spec_.capabilities) return;
+    for (std::size_t i = 0; i < spec_.capabilities->size(); ++i) {
+      std::string where = "$.capabilities";
+      append_path(where, i);
+      capability(std::move(where), (*spec_.capabilities)[i]);
+    }
   }
 
   void root(SpecScope scope) {
@@ -156,6 +166,19 @@ class SpecCheck {
     error.what = std::move(what);
     error.hint = std::move(hint);
     problems_.push_back(std::move(error));
+  }
+
+  void capability(std::string where, const std::string& written) {
+    if (!granted_capabilities({written}).empty()) return;
+    if (const auto name = capability_name(written)) {
+      const bool boots = *name == "sys_boot";
+      return problem(std::move(where), in_quotes(written) + " is given to no program",
+                     boots ? "it could end the sandbox behind Cove's back"
+                           : "it could take off the masks of /proc and make read-only mounts "
+                             "writable");
+    }
+    problem(std::move(where), in_quotes(written) + " is not a capability",
+            "write a name of capabilities(7), such as \"NET_BIND_SERVICE\", or \"ALL\"");
   }
 
   bool no_nul(const std::string& where, std::string_view text) {
@@ -375,6 +398,7 @@ void check_spec(const SandboxSpec& spec, std::vector<Error>& problems, SpecScope
   check.resources();
   check.times();
   check.network();
+  check.capabilities();
 }
 
 Error one_error(std::vector<Error> problems) {

@@ -85,14 +85,17 @@ void describe(V& v, S& s) {
   v.field("env", s.env);
   v.field("env_allowlist", s.env_allowlist);
   v.field("stdin", s.stdin_source);
+  v.field("tty", s.tty);
   v.field("mounts", s.mounts);
   v.field("resources", s.resources);
   v.field("timeout", s.timeout);
   v.field("cpu_timeout", s.cpu_timeout);
   v.field("grace", s.grace);
   v.field("network", s.network);
+  v.field("private_networks", s.private_networks);
   v.field("read_only", s.read_only);
   v.field("seccomp", s.seccomp);
+  v.field("capabilities", s.capabilities);
   v.field("require", s.require);
 }
 
@@ -178,6 +181,12 @@ void describe(V& v, S& s) {
   v.field("controllers", s.controllers);
 }
 
+template <class V, MaybeConst<SubordinateIds> S>
+void describe(V& v, S& s) {
+  v.field("first_uid", s.first_uid);
+  v.field("first_gid", s.first_gid);
+}
+
 template <class V, MaybeConst<HostFacts> S>
 void describe(V& v, S& s) {
   v.field("kernel_release", s.kernel_release);
@@ -186,6 +195,8 @@ void describe(V& v, S& s) {
   v.field("gid", s.gid);
   v.field("privileged", s.privileged);
   v.field("can_mknod", s.can_mknod);
+  v.field("subordinate_ids", s.subordinate_ids);
+  v.field("subordinate_ids_reason", s.subordinate_ids_reason);
   v.field("user_namespaces", s.user_namespaces);
   v.field("user_namespaces_reason", s.user_namespaces_reason);
   v.field("seccomp", s.seccomp);
@@ -196,6 +207,9 @@ void describe(V& v, S& s) {
   v.field("swap_total", s.swap_total);
   v.limit("open_files_hard", s.open_files_hard);
   v.field("cgroup", s.cgroup);
+  v.field("pasta", s.pasta);
+  v.field("pasta_reason", s.pasta_reason);
+  v.field("resolv_conf", s.resolv_conf);
   v.field("environment", s.environment);
 }
 
@@ -213,7 +227,8 @@ void describe(V& v, S& s) {
   v.field("name", s.name);
   v.field("digest", s.digest);
   v.field("layers", s.layers);
-  v.field("store_layers", s.store_layers);
+  v.field("layer_ids", s.layer_ids);
+  v.field("subordinate_ids", s.subordinate_ids);
   v.field("host_tools", s.host_tools);
   v.field("host_directories", s.host_directories);
   v.field("host_links", s.host_links);
@@ -313,6 +328,13 @@ void describe(V& v, S& s) {
   v.limit("hard", s.hard);
 }
 
+template <class V, MaybeConst<UplinkPlan> S>
+void describe(V& v, S& s) {
+  v.field("pasta", s.pasta);
+  v.field("resolvers", s.resolvers);
+  v.field("blocked", s.blocked);
+}
+
 template <class V, MaybeConst<ProcessPlan> S>
 void describe(V& v, S& s) {
   v.field("argv", s.argv);
@@ -336,6 +358,7 @@ void describe(V& v, S& s) {
   v.field("hostname", s.hostname);
   v.field("identity", s.identity);
   v.field("namespaces", s.namespaces);
+  v.field("uplink", s.uplink);
   v.field("root", s.root);
   v.field("files", s.files);
   v.field("mounts", s.mounts);
@@ -343,8 +366,10 @@ void describe(V& v, S& s) {
   v.field("limits", s.limits);
   v.field("rlimits", s.rlimits);
   v.field("seccomp", s.seccomp);
+  v.field("capabilities", s.capabilities);
   v.field("process", s.process);
   v.field("stdin", s.stdin_source);
+  v.field("tty", s.tty);
   v.field("stdout", s.stdout_stream);
   v.field("stderr", s.stderr_stream);
   v.field("timeout", s.timeout);

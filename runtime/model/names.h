@@ -89,8 +89,15 @@ struct EnumNames<OutputPolicy> {
 template <>
 struct EnumNames<NetworkMode> {
   static constexpr std::string_view kWhat = "network mode";
-  static constexpr auto kTable = std::to_array<std::string_view>({"none", "host"});
+  static constexpr auto kTable = std::to_array<std::string_view>({"none", "open", "host"});
   static constexpr NetworkMode kLast = NetworkMode::host;
+};
+
+template <>
+struct EnumNames<PrivateNetworks> {
+  static constexpr std::string_view kWhat = "state of private networks";
+  static constexpr auto kTable = std::to_array<std::string_view>({"reachable", "blocked"});
+  static constexpr PrivateNetworks kLast = PrivateNetworks::blocked;
 };
 
 template <>
@@ -118,9 +125,18 @@ struct EnumNames<SourceKind> {
 };
 
 template <>
+struct EnumNames<LayerIds> {
+  static constexpr std::string_view kWhat = "ids of layers";
+  static constexpr auto kTable =
+      std::to_array<std::string_view>({"host", "image", "subordinate", "caller"});
+  static constexpr LayerIds kLast = LayerIds::caller;
+};
+
+template <>
 struct EnumNames<IdMapping> {
   static constexpr std::string_view kWhat = "id mapping";
-  static constexpr auto kTable = std::to_array<std::string_view>({"range", "single"});
+  static constexpr auto kTable =
+      std::to_array<std::string_view>({"range", "subordinate", "single"});
   static constexpr IdMapping kLast = IdMapping::single;
 };
 

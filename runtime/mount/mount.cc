@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/kernel/syscalls.h"
 
@@ -41,9 +42,21 @@ UniqueFd open_inside(BorrowedFd root, const std::string& path, std::uint64_t fla
   return UniqueFd(fd);
 }
 
+// What was just made in `parent` belongs to whom that belongs, as if its owner had made it. Somebody
+// else may have put another directory in its place by now; one that is not ours stays as it is.
+void give_to_owner_of(BorrowedFd parent, BorrowedFd made) {
+  struct stat above {
+  }, here{};
+  if (fstat(parent.number(), &above) != 0 || fstat(made.number(), &here) != 0) return;
+  if (here.st_uid != geteuid() || here.st_uid == above.st_uid) return;
+  // Fails where that owner is nobody here; then it stays ours.
+  (void)!fchownat(made.number(), "", above.st_uid, above.st_gid, AT_EMPTY_PATH);
+}
+
 // The directory `path` inside `root`, made component by component where missing. A dangling link of
 // the image is an error (ENOENT again), not a reason to make its target.
-Result<UniqueFd> make_directories(BorrowedFd root, const std::string& path, Links links) {
+Result<UniqueFd> make_directories(BorrowedFd root, const std::string& path, Missing missing,
+                                  Links links) {
   const auto open_directory = [&](const std::string& name) {
     return open_inside(root, name, O_DIRECTORY, links);
   };
@@ -65,6 +78,7 @@ Result<UniqueFd> make_directories(BorrowedFd root, const std::string& path, Link
         return fail(std::move(error));
       }
       next = open_directory(so_far);
+      if (next && missing == Missing::make_as_parent) give_to_owner_of(here, next);
     }
     if (!next) return fail(mount_error("open the directory inside the root", so_far));
     here = std::move(next);
@@ -143,15 +157,16 @@ Result<UniqueFd> open_in_root(BorrowedFd root, const std::string& path, TargetKi
   if (errno != ENOENT || missing == Missing::fail) {
     return fail(mount_error("open inside the root", path));
   }
-  if (kind == TargetKind::directory) return make_directories(root, path, links);
+  if (kind == TargetKind::directory) return make_directories(root, path, missing, links);
 
   const std::size_t slash = path.find_last_of('/');
-  auto parent = make_directories(root, path.substr(0, slash), links);
+  auto parent = make_directories(root, path.substr(0, slash), missing, links);
   if (!parent) return fail(parent.error());
   const std::string name = path.substr(slash + 1);
   const UniqueFd made(openat(parent->number(), name.c_str(),
                              O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644));
   if (!made) return fail(mount_error("make an empty file to mount on", path));
+  if (missing == Missing::make_as_parent) give_to_owner_of(*parent, made);
   target = open_inside(root, path, flags, links);
   if (!target) return fail(mount_error("open inside the root", path));
   return target;

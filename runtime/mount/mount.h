@@ -39,14 +39,18 @@ Result<UniqueFd> make_filesystem(const char* type,
 Result<void> attach_mount(BorrowedFd mount, BorrowedFd directory, const char* target);
 
 enum class TargetKind { directory, file };
-enum class Missing { make, fail };
+enum class Missing {
+  make,            // owned by this process
+  make_as_parent,  // owned by whoever owns the directory that it is made in
+  fail,
+};
 enum class Links {
   follow_in_root,  // the image's own links, resolved within the root
   refuse,  // ELOOP: for what Cove itself mounts (/proc, /dev), which an image may not redirect
 };
 
 // Opens `path` inside `root` (O_PATH): never a magic link, never out of the root. Missing
-// components are made where `missing` says so: directories 0755, a file empty, owned by the caller.
+// components are made where `missing` says so: directories 0755, a file empty.
 Result<UniqueFd> open_in_root(BorrowedFd root, const std::string& path, TargetKind kind,
                               Missing missing, Links links = Links::follow_in_root);
 

@@ -83,9 +83,12 @@ std::string group_path(const std::string& mount_point, const std::string& group)
 
 bool uses_default_workdir(const Draft& draft);
 bool has_writable_bind(const Draft& draft);
+// After plan_capabilities.
+bool holds_capability(const Draft& draft, std::string_view name);
 
 // The parts, in their order.
 void plan_identity(Draft& draft);
+void plan_capabilities(Draft& draft);
 void plan_process(Draft& draft);
 void plan_environment(Draft& draft);
 void plan_limits(Draft& draft);
@@ -93,5 +96,6 @@ void plan_streams(Draft& draft);
 void plan_root(Draft& draft);
 void plan_mounts(Draft& draft);
 void plan_protections(Draft& draft);
+void plan_network(Draft& draft);
 
 }  // namespace cove

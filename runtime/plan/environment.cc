@@ -48,6 +48,8 @@ void plan_environment(Draft& draft) {
   set_images(draft, env);
   if (!has(env, "PATH")) set(env, "PATH", kDefaultPath);
   if (!has(env, "HOME")) set(env, "HOME", draft.plan.identity.home);
+  // Docker's choice too: every image with a terminal database has it.
+  if (draft.plan.tty && !has(env, "TERM")) set(env, "TERM", "xterm");
   for (const std::string& name : draft.spec.env_allowlist) {
     const auto value = draft.host.environment.find(name);
     if (value != draft.host.environment.end()) set(env, name, value->second);

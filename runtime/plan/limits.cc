@@ -158,8 +158,11 @@ void plan_weights(Draft& draft) {
 }
 
 // RLIMIT_NPROC counts per user and, since 5.14, per user namespace, so it counts one sandbox alone.
-// The kernel never holds its own root to it, and with one id that may be who we are.
-bool rlimit_can_count(const HostFacts& host) {
+// The kernel never holds its own root to it, and with one id that may be who we are. Who may change
+// its id is counted anew with each.
+bool rlimit_can_count(const Draft& draft) {
+  const HostFacts& host = draft.host;
+  if (host.privileged && holds_capability(draft, "setuid")) return false;
   return parse_kernel_version(host.kernel_release) >= kKernelForCgroupKill &&
          (host.privileged || host.uid != 0);
 }
@@ -170,7 +173,7 @@ void plan_pids(Draft& draft) {
   if (hold_in_cgroup(draft, {Protection::pids, "pids", {"pids.max", value}, {"pids.max", value}})) {
     return;
   }
-  if (rlimit_can_count(draft.host)) {
+  if (rlimit_can_count(draft)) {
     draft.hold({Protection::pids, "rlimit", {}, value});
   } else {
     draft.lose(Protection::pids, loss_of_controller(draft, "pids"), value + " processes");

@@ -18,6 +18,7 @@ Result<Plan> make_plan(const SandboxSpec& spec, const HostFacts& host, const Ima
   Draft draft({filled, host, image, sources, delivery});
   for (Error& mistake : mistakes) draft.refuse(std::move(mistake));
   plan_identity(draft);
+  plan_capabilities(draft);
   plan_process(draft);
   plan_environment(draft);
   plan_limits(draft);
@@ -25,6 +26,7 @@ Result<Plan> make_plan(const SandboxSpec& spec, const HostFacts& host, const Ima
   plan_root(draft);
   plan_mounts(draft);
   plan_protections(draft);
+  plan_network(draft);
   return draft.finish();
 }
 

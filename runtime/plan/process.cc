@@ -78,6 +78,7 @@ void plan_process(Draft& draft) {
   plan_workdir(draft);
   draft.plan.hostname = draft.spec.hostname.value_or(kDefaultHostname);
   draft.plan.stdin_source = draft.spec.stdin_source.value_or(StdinNone{});
+  draft.plan.tty = draft.spec.tty.value_or(false);
 }
 
 }  // namespace cove

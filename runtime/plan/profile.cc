@@ -54,13 +54,16 @@ SandboxSpec fill_in(SandboxSpec spec, const SandboxSpec& profile) {
   spec.env_allowlist.insert(spec.env_allowlist.begin(), profile.env_allowlist.begin(),
                             profile.env_allowlist.end());
   fill(spec.stdin_source, profile.stdin_source);
+  fill(spec.tty, profile.tty);
   fill_resources(spec.resources, profile.resources);
   fill(spec.timeout, profile.timeout);
   fill(spec.cpu_timeout, profile.cpu_timeout);
   fill(spec.grace, profile.grace);
   fill(spec.network, profile.network);
+  fill(spec.private_networks, profile.private_networks);
   fill(spec.read_only, profile.read_only);
   fill(spec.seccomp, profile.seccomp);
+  fill(spec.capabilities, profile.capabilities);
   spec.require.insert(profile.require.begin(), profile.require.end());
   return spec;
 }

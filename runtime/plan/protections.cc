@@ -41,35 +41,25 @@ void plan_namespaces(Draft& draft) {
   }
 }
 
-void plan_network(Draft& draft) {
-  const bool host = draft.spec.network.value_or(NetworkMode::none) == NetworkMode::host;
-  const bool off = !draft.wanted(Protection::network);
-  if (host && !off) {
-    draft.refuse(problem(ErrorCode::invalid_argument, "network", "$.network",
-                         "the host's network has to be asked for twice",
-                         "add \"require\": {\"network\": \"off\"} (--danger-host-network)"));
-  } else if (!host && off) {
-    draft.refuse(problem(ErrorCode::invalid_argument, "network", "$.require.network",
-                         "it can be off only with the host's network",
-                         "add \"network\": \"host\""));
-  }
-  if (host) return;
-  draft.plan.namespaces.push_back(Protection::network);
-  draft.hold(Protection::network, "namespace");
-}
-
 void plan_ids(Draft& draft) {
   if (draft.plan.identity.mapping == IdMapping::range) {
     draft.hold(Protection::uid_separation, "uid-range");
     draft.hold(Protection::supplementary_groups, "setgroups");
     return;
   }
+  if (draft.plan.identity.mapping == IdMapping::subordinate) {
+    draft.lose(Protection::uid_separation,
+               {"all sandboxes of one user share its subordinate ids", "run as root"});
+    draft.hold(Protection::supplementary_groups, "setgroups");
+    return;
+  }
   draft.lose(Protection::uid_separation,
              {"all sandboxes of one user run under its own id", "run as root"});
-  draft.lose(Protection::supplementary_groups,
-             {"a plain user cannot drop its groups; the sandbox keeps their access to mounted "
-              "directories",
-              "run as root"});
+  draft.lose(
+      Protection::supplementary_groups,
+      {"a plain user without subordinate ids cannot drop its groups; the sandbox keeps their "
+       "access to mounted directories",
+       "give it subordinate ids (see `cove doctor`), or run as root"});
 }
 
 void plan_filters(Draft& draft) {
@@ -96,20 +86,25 @@ void plan_filters(Draft& draft) {
   }
 }
 
+// What a file says is its author's business.
+bool filter_forbids_namespaces(const Draft& draft) {
+  if (!draft.holds(Protection::seccomp)) return false;
+  const std::string& name = draft.plan.seccomp.front();
+  return name == "default" || name == "strict";
+}
+
 }  // namespace
 
 void plan_protections(Draft& draft) {
   refuse_forbidden_off(draft);
   plan_namespaces(draft);
-  plan_network(draft);
   plan_ids(draft);
-  draft.hold(Protection::capabilities, "empty-sets");
   draft.hold(Protection::no_new_privs, "prctl");
   plan_filters(draft);
   if (draft.wanted(Protection::masked_paths)) draft.hold(Protection::masked_paths, "mounts");
   if (draft.wanted(Protection::nested_user_namespaces)) {
     draft.hold(Protection::nested_user_namespaces,
-               draft.holds(Protection::seccomp) ? "sysctl+filter" : "sysctl");
+               filter_forbids_namespaces(draft) ? "sysctl+filter" : "sysctl");
   }
 }
 

@@ -54,18 +54,13 @@ void plan_root(Draft& draft) {
     root.kind = RootKind::overlay;
     root.layers = image.layers;
     // Idmapping a directory that is not the store's would make container 1000 be host 1000.
-    root.idmapped = image.store_layers && draft.host.privileged;
+    root.idmapped = image.layer_ids == LayerIds::image && draft.host.privileged;
     root.user_xattr = !draft.host.privileged;
     check_overlay(draft);
   }
 
   plan.files.push_back({"/etc/hosts", hosts_file(plan.hostname), 0644});
   plan.files.push_back({"/etc/hostname", plan.hostname + "\n", 0644});
-  // With the host's network the servers are the host's, and planning reads no file: the image's own
-  // stays.
-  if (draft.spec.network.value_or(NetworkMode::none) == NetworkMode::none) {
-    plan.files.push_back({"/etc/resolv.conf", "# No network, no name servers.\n", 0644});
-  }
 }
 
 }  // namespace cove

@@ -42,44 +42,80 @@ Error libseccomp_error(int returned, std::string what) {
 }
 
 std::uint32_t answer_of(const Action& action) {
+  const auto data = static_cast<std::uint32_t>(action.data);
   switch (action.kind) {
     case ActionKind::allow:
       return SECCOMP_RET_ALLOW;
+    case ActionKind::log:
+      return SECCOMP_RET_LOG;
+    case ActionKind::trace:
+      return SECCOMP_RET_TRACE | data;
+    case ActionKind::notify:
+      return SECCOMP_RET_USER_NOTIF;
     case ActionKind::error:
-      return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(action.error);
+      return SECCOMP_RET_ERRNO | data;
+    case ActionKind::trap:
+      return SECCOMP_RET_TRAP;
+    case ActionKind::kill_thread:
+      return SECCOMP_RET_KILL_THREAD;
     case ActionKind::kill_process:
       return SECCOMP_RET_KILL_PROCESS;
   }
   return SECCOMP_RET_KILL_PROCESS;
 }
 
-// What libseccomp's tree is told for each system call: an answer, or the block that decides. A
-// block is written as SECCOMP_RET_TRACE with its index, which no policy can ask for, and turned
-// into a jump afterwards.
+// What stands behind the tree: the block of a group with rules, or one answer.
+struct Leaf {
+  const SyscallGroup* group = nullptr;
+  std::uint32_t answer = 0;
+};
+
+// What libseccomp's tree is told for each system call: an answer, or the leaf that decides. A leaf
+// is written as SECCOMP_RET_TRACE with its index, and turned into a jump afterwards.
 using Outcome = std::uint32_t;
-Outcome block_outcome(std::size_t index) {
+Outcome leaf_outcome(std::size_t index) {
   return SECCOMP_RET_TRACE | static_cast<std::uint32_t>(index);
 }
-bool is_block(Outcome outcome) { return (outcome & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE; }
+bool is_leaf(Outcome outcome) { return (outcome & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE; }
 
 struct Layout {
   std::vector<bool> known;
   std::map<int, Outcome> outcomes;  // of every number that reaches the tree
-  std::vector<const SyscallGroup*> blocks;
+  std::vector<Leaf> leaves;
 };
+
+// An answer other than these two is a leaf: libseccomp takes it only where the kernel it runs on
+// has it, and a policy may be compiled on another machine; and TRACE is taken.
+bool tree_can_say(std::uint32_t answer) {
+  const std::uint32_t kind = answer & SECCOMP_RET_ACTION_FULL;
+  return kind == SECCOMP_RET_ALLOW || kind == SECCOMP_RET_ERRNO;
+}
+
+Outcome outcome_of(const Action& action, std::vector<Leaf>& leaves) {
+  const std::uint32_t answer = answer_of(action);
+  if (tree_can_say(answer)) return answer;
+  const auto same = std::find_if(leaves.begin(), leaves.end(), [&](const Leaf& leaf) {
+    return leaf.group == nullptr && leaf.answer == answer;
+  });
+  const auto index = static_cast<std::size_t>(same - leaves.begin());
+  if (same == leaves.end()) leaves.push_back({nullptr, answer});
+  return leaf_outcome(index);
+}
 
 Layout lay_out(const Policy& policy) {
   Layout layout;
   layout.known = known_syscalls();
-  const Outcome unlisted = answer_of(policy.default_action);
+  const Outcome unlisted = outcome_of(policy.default_action, layout.leaves);
   for (std::size_t number = 0; number < layout.known.size(); ++number) {
     if (layout.known[number]) layout.outcomes[static_cast<int>(number)] = unlisted;
   }
   for (const SyscallGroup& group : policy.groups) {
-    Outcome outcome = answer_of(group.otherwise);
-    if (!group.rules.empty()) {
-      outcome = block_outcome(layout.blocks.size());
-      layout.blocks.push_back(&group);
+    Outcome outcome = 0;
+    if (group.rules.empty()) {
+      outcome = outcome_of(group.otherwise, layout.leaves);
+    } else {
+      outcome = leaf_outcome(layout.leaves.size());
+      layout.leaves.push_back({&group, 0});
     }
     for (int number : group.numbers) layout.outcomes[number] = outcome;
   }
@@ -151,12 +187,6 @@ Outcome commonest(const Layout& layout) {
       ->first;
 }
 
-// kill_process goes as a block too: libseccomp takes it only where the kernel it runs on has it,
-// and a policy may be compiled on another machine.
-std::uint32_t tree_action(Outcome outcome, std::size_t kill_block) {
-  return outcome == SECCOMP_RET_KILL_PROCESS ? block_outcome(kill_block) : outcome;
-}
-
 Result<Program> read_program(BorrowedFd file) {
   const off_t size = lseek(file.number(), 0, SEEK_END);
   if (size < 0)
@@ -169,10 +199,8 @@ Result<Program> read_program(BorrowedFd file) {
 }
 
 Result<Program> tree(const Layout& layout) {
-  const std::size_t kill_block = layout.blocks.size();
   const Outcome rest = commonest(layout);
-  const std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(tree_action(rest, kill_block)),
-                                                      seccomp_release);
+  const std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(rest), seccomp_release);
   if (!filter)
     return fail(compile_error(ErrorCode::internal, "libseccomp refused to begin a filter"));
   int done = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
@@ -181,8 +209,7 @@ Result<Program> tree(const Layout& layout) {
   if (done != 0) return fail(libseccomp_error(done, "set the answer to other architectures"));
   for (const auto& [number, outcome] : layout.outcomes) {
     if (outcome == rest) continue;
-    done = seccomp_rule_add_exact_array(filter.get(), tree_action(outcome, kill_block), number, 0,
-                                        nullptr);
+    done = seccomp_rule_add_exact_array(filter.get(), outcome, number, 0, nullptr);
     if (done != 0) return fail(libseccomp_error(done, "add system call " + std::to_string(number)));
   }
 
@@ -195,64 +222,119 @@ Result<Program> tree(const Layout& layout) {
 
 // ---- The blocks. ----
 
-// Falls through where the condition holds.
-void add_condition(Assembler& code, const Condition& condition, Assembler::Label fails) {
-  const std::size_t low_offset = offsetof(seccomp_data, args) + 8 * std::size_t{condition.argument};
-  const bool wide = condition.width == ArgumentWidth::bits64;
-  const auto low = [](std::uint64_t value) { return static_cast<std::uint32_t>(value); };
-  const auto high = [](std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); };
-  const auto load_masked = [&](std::size_t offset, std::uint32_t mask) {
-    code.load(offset);
-    if (mask != 0xffffffff) code.emit(BPF_ALU | BPF_AND | BPF_K, mask);
-  };
-  const auto holds = code.label();
+// One condition: falls through where it holds.
+class ConditionCode {
+ public:
+  ConditionCode(Assembler& code, const Condition& condition, Assembler::Label fails)
+      : code_(code),
+        condition_(condition),
+        wide_(condition.width == ArgumentWidth::bits64),
+        low_half_(offsetof(seccomp_data, args) + 8 * std::size_t{condition.argument}),
+        holds_(code.label()),
+        fails_(fails) {}
 
-  switch (condition.comparison) {
-    case Comparison::only_bits:
-      code.load(low_offset);
-      code.jump_if(BPF_JSET, ~low(condition.mask), fails, std::nullopt);
-      if (wide) {
-        code.load(low_offset + 4);
-        code.jump_if(BPF_JSET, ~high(condition.mask), fails, std::nullopt);
-      }
-      break;
-    case Comparison::any_bit:
-      if (wide) {
-        code.load(low_offset + 4);
-        code.jump_if(BPF_JSET, high(condition.mask), holds, std::nullopt);
-      }
-      code.load(low_offset);
-      code.jump_if(BPF_JSET, low(condition.mask), std::nullopt, fails);
-      break;
-    case Comparison::is:
-      if (!wide) load_masked(low_offset, low(condition.mask));
-      for (std::size_t i = 0; i < condition.values.size(); ++i) {
-        const std::uint64_t value = condition.values[i];
-        const bool last = i + 1 == condition.values.size();
-        const auto next = last ? fails : code.label();
-        if (wide) {
-          load_masked(low_offset + 4, high(condition.mask));
-          code.jump_if(BPF_JEQ, high(value), std::nullopt, next);
-          load_masked(low_offset, low(condition.mask));
-        }
-        if (last) {
-          code.jump_if(BPF_JEQ, low(value), std::nullopt, fails);
-        } else {
-          code.jump_if(BPF_JEQ, low(value), holds, std::nullopt);
-          code.place(next);
-        }
-      }
-      break;
+  void write() {
+    switch (condition_.comparison) {
+      case Comparison::is:
+        equal_to_any(holds_, fails_);
+        break;
+      case Comparison::is_not:
+        equal_to_any(fails_, holds_);
+        break;
+      case Comparison::less:
+        ordered(BPF_JGE, fails_, holds_);
+        break;
+      case Comparison::less_or_equal:
+        ordered(BPF_JGT, fails_, holds_);
+        break;
+      case Comparison::greater:
+        ordered(BPF_JGT, holds_, fails_);
+        break;
+      case Comparison::greater_or_equal:
+        ordered(BPF_JGE, holds_, fails_);
+        break;
+      case Comparison::any_bit:
+        any_bit();
+        break;
+      case Comparison::only_bits:
+        only_bits();
+        break;
+    }
+    code_.place(holds_);
   }
-  code.place(holds);
-}
+
+ private:
+  static std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+  static std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
+
+  void load_low() { load_masked(low_half_, low(condition_.mask)); }
+  void load_high() { load_masked(low_half_ + 4, high(condition_.mask)); }
+  void load_masked(std::size_t offset, std::uint32_t mask) {
+    code_.load(offset);
+    if (mask != 0xffffffff) code_.emit(BPF_ALU | BPF_AND | BPF_K, mask);
+  }
+
+  void equal_to_any(Assembler::Label met, Assembler::Label not_met) {
+    const std::vector<std::uint64_t>& values = condition_.values;
+    if (!wide_) load_low();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const bool last = i + 1 == values.size();
+      const auto next = last ? not_met : code_.label();
+      if (wide_) {
+        load_high();
+        code_.jump_if(BPF_JEQ, high(values[i]), std::nullopt, next);
+        load_low();
+      }
+      code_.jump_if(BPF_JEQ, low(values[i]), met, next);
+      if (!last) code_.place(next);
+    }
+  }
+
+  // `test` is what the low half has to pass for `above`; the high one may decide before it.
+  void ordered(std::uint16_t test, Assembler::Label above, Assembler::Label below) {
+    const std::uint64_t value = condition_.values[0];
+    if (wide_) {
+      load_high();
+      code_.jump_if(BPF_JGT, high(value), above, std::nullopt);
+      code_.jump_if(BPF_JEQ, high(value), std::nullopt, below);
+    }
+    load_low();
+    code_.jump_if(test, low(value), above, below);
+  }
+
+  void any_bit() {
+    if (wide_) {
+      code_.load(low_half_ + 4);
+      code_.jump_if(BPF_JSET, high(condition_.mask), holds_, std::nullopt);
+    }
+    code_.load(low_half_);
+    code_.jump_if(BPF_JSET, low(condition_.mask), std::nullopt, fails_);
+  }
+
+  void only_bits() {
+    code_.load(low_half_);
+    code_.jump_if(BPF_JSET, ~low(condition_.mask), fails_, std::nullopt);
+    if (!wide_) return;
+    code_.load(low_half_ + 4);
+    code_.jump_if(BPF_JSET, ~high(condition_.mask), fails_, std::nullopt);
+  }
+
+  Assembler& code_;
+  const Condition& condition_;
+  const bool wide_;
+  const std::size_t low_half_;  // in seccomp_data; the high one follows
+  const Assembler::Label holds_;
+  const Assembler::Label fails_;
+};
 
 Result<Program> block(const SyscallGroup& group) {
   Assembler code;
   for (const Rule& rule : group.rules) {
     const auto next_rule = code.label();
-    for (const Condition& condition : rule.conditions) add_condition(code, condition, next_rule);
+    for (const Condition& condition : rule.conditions)
+      ConditionCode(code, condition, next_rule).write();
     code.answer(answer_of(rule.action));
+    if (rule.conditions.empty()) return finish(code);  // nothing behind it is ever asked
     code.place(next_rule);
   }
   code.answer(answer_of(group.otherwise));
@@ -261,28 +343,26 @@ Result<Program> block(const SyscallGroup& group) {
 
 // ---- The whole. ----
 
-// Puts the blocks behind the tree, and jumps into the tree's leaves.
-Result<void> append_blocks(Program& program, const Layout& layout) {
+// Puts the leaves behind the tree, and jumps to them.
+Result<void> append_leaves(Program& program, const Layout& layout) {
   const std::size_t tree_end = program.size();
   std::vector<std::size_t> starts;
-  for (const SyscallGroup* group : layout.blocks) {
-    const Result<Program> one = block(*group);
-    if (!one) return fail(one.error());
+  for (const Leaf& leaf : layout.leaves) {
     starts.push_back(program.size());
+    if (leaf.group == nullptr) {
+      program.push_back({BPF_RET | BPF_K, 0, 0, leaf.answer});
+      continue;
+    }
+    const Result<Program> one = block(*leaf.group);
+    if (!one) return fail(one.error());
     program.insert(program.end(), one->begin(), one->end());
   }
-  starts.push_back(program.size());
-  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS});
-
-  bool kills = false;
   for (std::size_t at = 0; at < tree_end; ++at) {
-    sock_filter& leaf = program[at];
-    if (leaf.code != (BPF_RET | BPF_K) || !is_block(leaf.k)) continue;
-    const std::size_t index = leaf.k & SECCOMP_RET_DATA;
-    kills = kills || index == layout.blocks.size();
-    leaf = {BPF_JMP | BPF_JA, 0, 0, static_cast<std::uint32_t>(starts[index] - at - 1)};
+    sock_filter& end = program[at];
+    if (end.code != (BPF_RET | BPF_K) || !is_leaf(end.k)) continue;
+    const std::size_t start = starts[end.k & SECCOMP_RET_DATA];
+    end = {BPF_JMP | BPF_JA, 0, 0, static_cast<std::uint32_t>(start - at - 1)};
   }
-  if (!kills) program.pop_back();
   return {};
 }
 
@@ -297,7 +377,11 @@ Result<void> verify(const Program& program, const Layout& layout) {
     const Outcome expected = found == layout.outcomes.end() ? kEnosys : found->second;
     const Result<std::uint32_t> answer = evaluate(program, data);
     if (!answer) return fail(answer.error());
-    if (is_block(expected) || *answer == expected) continue;
+    if (is_leaf(expected)) {
+      const Leaf& leaf = layout.leaves[expected & SECCOMP_RET_DATA];
+      if (leaf.group != nullptr || *answer == leaf.answer) continue;
+    }
+    if (*answer == expected) continue;
     return fail(
         compile_error(ErrorCode::internal,
                       "the compiled filter is wrong about system call " + std::to_string(data.nr)));
@@ -314,7 +398,7 @@ Result<std::vector<sock_filter>> compile(const Policy& policy) {
   const Result<Program> body = tree(layout);
   if (!body) return body;
   program->insert(program->end(), body->begin(), body->end());
-  if (const auto done = append_blocks(*program, layout); !done) return fail(done.error());
+  if (const auto done = append_leaves(*program, layout); !done) return fail(done.error());
   if (program->size() > BPF_MAXINSNS) {
     return fail(compile_error(ErrorCode::invalid_argument,
                               "the policy makes " + std::to_string(program->size()) +

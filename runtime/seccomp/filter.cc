@@ -39,8 +39,10 @@ Result<Filter> built_in(const std::string& name) {
   error.code = ErrorCode::invalid_argument;
   error.step = "seccomp";
   error.what = "there is no system call filter named \"" + name + "\"";
-  error.hint = "the names are " + known + "; a file is written with a slash, ./" +
-               (name.empty() ? "policy.json" : name);
+  error.hint = name == "unconfined"
+                   ? "to run without a filter say \"require\": {\"seccomp\": \"off\"}"
+                   : "the names are " + known + "; a file is written with a slash, ./" +
+                         (name.empty() ? "policy.json" : name);
   return fail(error);
 }
 
@@ -60,14 +62,16 @@ Result<std::string> read_source(const std::string& path) {
                           "seccomp", "open the policy"));
 }
 
-Result<std::vector<sock_filter>> program_for(const std::string& source, BorrowedFd cache) {
+Result<std::vector<sock_filter>> program_for(const std::string& source,
+                                             const Circumstances& circumstances, BorrowedFd cache) {
+  const std::string key = cache_key(source, circumstances);
   if (cache) {
-    if (auto cached = read_cached(cache, source)) return std::move(*cached);
+    if (auto cached = read_cached(cache, key)) return std::move(*cached);
   }
-  const Result<Policy> policy = parse_policy(source);
+  const Result<Policy> policy = parse_policy(source, circumstances);
   if (!policy) return fail(policy.error());
   Result<std::vector<sock_filter>> program = compile(*policy);
-  if (program && cache) write_cached(cache, source, *program);
+  if (program && cache) write_cached(cache, key, *program);
   return program;
 }
 
@@ -78,19 +82,29 @@ Error in_file(Error error, const std::string& path) {
   return error;
 }
 
-Result<Filter> from_file(const std::string& path, BorrowedFd cache) {
+Result<Filter> from_file(const std::string& path, const Circumstances& circumstances,
+                         BorrowedFd cache) {
   const Result<std::string> source = read_source(path);
   if (!source) return fail(in_file(source.error(), path));
-  Result<std::vector<sock_filter>> program = program_for(*source, cache);
+  Result<std::vector<sock_filter>> program = program_for(*source, circumstances, cache);
   if (!program) return fail(in_file(program.error(), path));
   return named(path, std::move(*program));
 }
 
 }  // namespace
 
-Result<Filter> find_filter(const std::string& name_or_path, int cache_directory_fd) {
+std::string cache_key(std::string_view source, const Circumstances& circumstances) {
+  std::string key(source);
+  key += "\nkernel " + std::to_string(circumstances.kernel_version) + "." +
+         std::to_string(circumstances.kernel_patchlevel) + " capabilities";
+  for (const std::string& capability : circumstances.capabilities) key += " " + capability;
+  return key;
+}
+
+Result<Filter> find_filter(const std::string& name_or_path, int cache_directory_fd,
+                           const Circumstances& circumstances) {
   if (name_or_path.find('/') == std::string::npos) return built_in(name_or_path);
-  return from_file(name_or_path, BorrowedFd(cache_directory_fd));
+  return from_file(name_or_path, circumstances, BorrowedFd(cache_directory_fd));
 }
 
 }  // namespace cove

@@ -1,4 +1,4 @@
-// A system call policy, and its JSON form (docs/seccomp.md).
+// A system call policy, and its JSON forms: Cove's own and Docker's (docs/seccomp.md).
 //
 // A policy says for every system call what becomes of it. A call that no group lists gets
 // `default_action`; a number that this build does not know gets ENOSYS, whatever the policy says.
@@ -17,11 +17,12 @@
 
 namespace cove {
 
-enum class ActionKind { allow, error, kill_process };
+// The kernel's actions, the mildest first: of several filters' answers it takes the strictest.
+enum class ActionKind { allow, log, trace, notify, error, trap, kill_thread, kill_process };
 
 struct Action {
   ActionKind kind = ActionKind::allow;
-  int error = 0;  // errno that the caller sees; ActionKind::error only
+  int data = 0;  // error: the errno that the caller sees; trace: what a tracer is told; else 0
 
   bool operator==(const Action&) const = default;
 };
@@ -29,9 +30,14 @@ struct Action {
 enum class ArgumentWidth { bits32, bits64 };
 
 enum class Comparison {
-  is,         // argument & mask is one of `values`
-  any_bit,    // argument has at least one bit of `mask`
-  only_bits,  // argument has no bit outside `mask`
+  is,                // argument & mask is one of `values`
+  is_not,            // argument & mask is none of `values`
+  less,              // argument & mask is below values[0]; all are unsigned
+  less_or_equal,     //   "            not above it
+  greater,           //   "            above it
+  greater_or_equal,  //   "            not below it
+  any_bit,           // argument has at least one bit of `mask`
+  only_bits,         // argument has no bit outside `mask`
 };
 
 struct Condition {
@@ -39,13 +45,13 @@ struct Condition {
   ArgumentWidth width = ArgumentWidth::bits32;
   Comparison comparison = Comparison::is;
   std::uint64_t mask = 0;             // within the width
-  std::vector<std::uint64_t> values;  // Comparison::is only; within the mask
+  std::vector<std::uint64_t> values;  // within the width; not for any_bit and only_bits
 
   bool operator==(const Condition&) const = default;
 };
 
 struct Rule {
-  std::vector<Condition> conditions;  // at least one; all must hold
+  std::vector<Condition> conditions;  // all must hold
   Action action;
 
   bool operator==(const Rule&) const = default;
@@ -64,8 +70,16 @@ struct Policy {
   std::vector<SyscallGroup> groups;
 };
 
-// Reads the JSON form. Errors: invalid_argument, all mistakes of the document, each with its JSON
-// path.
-Result<Policy> parse_policy(std::string_view json);
+// On what the rules of a policy in Docker's format may depend besides the call: their `includes`
+// and `excludes`.
+struct Circumstances {
+  int kernel_version = 0;  // 6 and 1 of "6.1.0-18-amd64"
+  int kernel_patchlevel = 0;
+  std::vector<std::string> capabilities;  // that the program will hold: "net_admin"
+};
+
+// Reads either form; `defaultAction` is how Docker's is known. Errors: invalid_argument, all
+// mistakes of the document, each with its JSON path.
+Result<Policy> parse_policy(std::string_view json, const Circumstances& circumstances = {});
 
 }  // namespace cove

@@ -24,7 +24,7 @@ struct Belongings {
   UniqueFd slots;        // holds the slot's lock; none where there is no slot
   UniqueFd lease;        // readable (end of file) once the engine has no more use for the groups
 
-  // First id on the host of the sandbox's range; none: IdMapping::single.
+  // First id on the host of the sandbox's range; none: those of a plain user.
   std::optional<std::uint32_t> first_id() const;
 };
 

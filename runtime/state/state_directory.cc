@@ -28,11 +28,25 @@ Error state_error(std::string what, std::string where) {
   return error;
 }
 
-std::string default_path() {
-  if (geteuid() == 0) return "/run/cove";
+// The caller's id outside of its user namespace, as far as one can look: /tmp may be shared with
+// others who are 0 in namespaces of their own.
+std::uint64_t id_outside() {
+  std::ifstream map("/proc/self/uid_map");
+  const std::uint64_t own = geteuid();
+  for (std::uint64_t inside, outside, count; map >> inside >> outside >> count;) {
+    if (own >= inside && own - inside < count) return outside + (own - inside);
+  }
+  return own;
+}
+
+// Where records may lie, the best place first.
+std::vector<std::string> default_paths() {
+  std::vector<std::string> paths;
+  if (geteuid() == 0) paths.emplace_back("/run/cove");
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && *runtime == '/') return std::string(runtime) + "/cove";
-  return "/tmp/cove-" + std::to_string(geteuid());
+  if (runtime != nullptr && *runtime == '/') paths.push_back(std::string(runtime) + "/cove");
+  paths.push_back("/tmp/cove-" + std::to_string(id_outside()));
+  return paths;
 }
 
 // Ours alone, or refused: in /tmp anybody may have made it first.
@@ -53,6 +67,17 @@ Result<UniqueFd> open_private_directory(const std::string& path) {
                       {}});
   }
   return directory;
+}
+
+// Root of a namespace within a user's (a nested sandbox, `unshare -r`) has no right to /run. A place
+// that could be somebody else's doing is refused, not passed over.
+Result<UniqueFd> open_default_directory() {
+  Result<UniqueFd> opened;
+  for (const std::string& path : default_paths()) {
+    opened = open_private_directory(path);
+    if (opened || opened.error().sys_errno == 0) return opened;
+  }
+  return opened;
 }
 
 Result<UniqueFd> open_subdirectory(BorrowedFd parent, const char* name) {
@@ -128,7 +153,7 @@ std::uint64_t random_bits() {
 
 Result<StateDirectory> StateDirectory::open(const std::string& path) {
   StateDirectory state;
-  auto directory = open_private_directory(path.empty() ? default_path() : path);
+  auto directory = path.empty() ? open_default_directory() : open_private_directory(path);
   if (!directory) return fail(directory.error());
   state.directory_ = std::move(*directory);
   for (auto [member, name] : {std::pair{&StateDirectory::sandboxes_, "sandboxes"},

@@ -45,8 +45,8 @@ struct Slot {
 
 class StateDirectory {
  public:
-  // Empty `path`: /run/cove for root, $XDG_RUNTIME_DIR/cove or /tmp/cove-UID for others. Refuses a
-  // directory that is not the caller's or that others may enter.
+  // Empty `path`: the first that can be used of /run/cove (for root), $XDG_RUNTIME_DIR/cove and
+  // /tmp/cove-UID. Refuses a directory that is not the caller's or that others may enter.
   static Result<StateDirectory> open(const std::string& path);
 
   // A free uid range, away from what /etc/subuid and /etc/subgid give to users.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ constexpr std::size_t kChunk = 128 * 1024;
 // A pipe or terminal that poll(2) calls writable takes this much without blocking (PIPE_BUF),
 // whatever the mode of the caller's descriptor, which is not ours to change.
 constexpr std::size_t kSafeWrite = 4096;
+constexpr char kEndOfFile = 4;  // Ctrl-D
 
 bool ready(BorrowedFd fd, short events) {
   pollfd state{fd.number(), events, 0};
@@ -49,6 +51,12 @@ OutputCopier::OutputCopier(UniqueFd pipe, const StreamPlan& plan, BorrowedFd nul
 
 Pending OutputCopier::step() {
   if (!pipe_) return Pending::done;
+  if (discarding_) {
+    // Not before: until the step after, it may still be waited for.
+    destination_.reset();
+    unwritten_.clear();
+    return discard_step();
+  }
   if (destination_) return pass_on_step();
   return capture_.wants_data() ? capture_step() : discard_step();
 }
@@ -79,7 +87,17 @@ Pending OutputCopier::discard_step() {
   }
   if (moved < 0 && errno == EAGAIN) return source_empty();
   if (moved == 0) return close();
-  return capture_step();
+  return drop_step();  // a terminal
+}
+
+Pending OutputCopier::drop_step() {
+  std::array<char, kChunk> buffer;  // NOLINT: filled by read
+  const ssize_t got = read(pipe_.number(), buffer.data(), buffer.size());
+  if (got > 0) {
+    capture_.skip(static_cast<std::uint64_t>(got));
+    return Pending::nothing;
+  }
+  return got < 0 && errno == EAGAIN ? source_empty() : close();
 }
 
 Pending OutputCopier::pass_on_step() {
@@ -128,9 +146,27 @@ InputCopier::InputCopier(UniqueFd pipe, std::string bytes)
 InputCopier::InputCopier(UniqueFd pipe, UniqueFd source)
     : pipe_(std::move(pipe)), source_(std::move(source)) {}
 
+InputCopier InputCopier::typing(UniqueFd source, std::string detach_keys) {
+  InputCopier copier({}, std::move(source));
+  copier.typing_ = true;
+  copier.keys_ = KeySequence(std::move(detach_keys));
+  copier.splice_works_ = false;  // a terminal takes what is written
+  return copier;
+}
+
 Pending InputCopier::close() {
   pipe_.reset();
   return Pending::done;
+}
+
+Pending InputCopier::at_end() {
+  if (!typing_) return close();
+  typing_ = false;
+  source_.reset();
+  termios settings{};
+  const bool known = tcgetattr(pipe_.number(), &settings) == 0;
+  unwritten_ = known ? static_cast<char>(settings.c_cc[VEOF]) : kEndOfFile;
+  return Pending::nothing;
 }
 
 Pending InputCopier::step() {
@@ -161,8 +197,9 @@ Pending InputCopier::step() {
   const ssize_t got = read(source_.number(), unwritten_.data(), unwritten_.size());
   const int error = errno;
   unwritten_.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  if (got > 0) return Pending::nothing;
-  return got < 0 && (error == EAGAIN || error == EINTR) ? Pending::source : close();
+  if (got > 0 && typing_) unwritten_ = keys_.pass(unwritten_);
+  if (got > 0) return detached() ? close() : Pending::nothing;
+  return got < 0 && (error == EAGAIN || error == EINTR) ? Pending::source : at_end();
 }
 
 }  // namespace cove

@@ -10,6 +10,7 @@
 #include "cove/plan.h"
 #include "runtime/kernel/fd.h"
 #include "runtime/supervise/capture.h"
+#include "runtime/supervise/key_sequence.h"
 
 namespace cove {
 
@@ -30,7 +31,13 @@ class OutputCopier {
   // Passes on to `destination`, a duplicate of the caller's.
   OutputCopier(UniqueFd pipe, const StreamPlan& plan, BorrowedFd null, UniqueFd destination);
 
+  // A copier made without a pipe is at its end until it gets this: a terminal, which the sandbox
+  // makes for its program.
+  void connect(UniqueFd terminal) { pipe_ = std::move(terminal); }
+
   Pending step();
+  // Whatever is still to come is counted, and goes nowhere.
+  void discard() { discarding_ = true; }
   // The program is gone: what is in the pipe now is all there will be, whoever else still holds the
   // other end.
   void program_ended() { ended_ = true; }
@@ -43,6 +50,7 @@ class OutputCopier {
  private:
   Pending capture_step();
   Pending discard_step();
+  Pending drop_step();
   Pending pass_on_step();
   Pending copy_step();
   Pending source_empty();
@@ -54,6 +62,7 @@ class OutputCopier {
   std::optional<std::uint64_t> pass_limit_;  // passed_on: bytes still let through
   bool splice_works_ = true;
   bool ended_ = false;
+  bool discarding_ = false;
   std::string unwritten_;  // read, and not taken by the destination yet
 };
 
@@ -62,16 +71,25 @@ class InputCopier {
  public:
   InputCopier(UniqueFd pipe, std::string bytes);
   InputCopier(UniqueFd pipe, UniqueFd source);
+  // Into a terminal, once it is connected; the end of `source` is typed as its end-of-file
+  // character.
+  static InputCopier typing(UniqueFd source, std::string detach_keys);
+  void connect(UniqueFd terminal) { pipe_ = std::move(terminal); }
 
   Pending step();
+  // The keys were typed; nothing more is read.
+  bool detached() const { return keys_.complete(); }
   // Whatever is still to come will not be read.
   void stop() { pipe_.reset(); }
   BorrowedFd source() const { return source_; }
   BorrowedFd destination() const { return pipe_; }
 
  private:
+  Pending at_end();
   Pending close();
   UniqueFd pipe_, source_;
+  bool typing_ = false;
+  KeySequence keys_{{}};
   bool splice_works_ = true;
   std::string unwritten_;
   std::size_t written_ = 0;

@@ -1,5 +1,6 @@
 #include "runtime/supervise/supervision.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/vfs.h>
@@ -39,10 +40,13 @@ Supervision::Supervision(SupervisionInputs inputs)
       in_(std::move(inputs.in)),
       out_(std::move(inputs.out)),
       err_(std::move(inputs.err)),
+      on_detach_(std::move(inputs.on_detach)),
       launch_began_(inputs.launch_began),
       milestones_(std::move(inputs.milestones)),
       launcher_milestones_(std::move(inputs.launcher_milestones)) {
-  if (!in_) in_pending_ = Pending::done;
+  if (!in_ || !in_->destination()) in_pending_ = Pending::done;
+  if (!out_.source()) out_pending_ = Pending::done;
+  if (!err_.source()) err_pending_ = Pending::done;
 }
 
 // Shut down, not only closed: a duplicate is in the caller's hands (Sandbox::signal), or in those of
@@ -93,6 +97,7 @@ void Supervision::on_event(Role role) {
     case Role::in_source:
     case Role::in_pipe:
       step(*in_, in_pending_);
+      if (in_->detached()) detach();
       break;
     case Role::out_pipe:
     case Role::out_destination:
@@ -128,14 +133,17 @@ void Supervision::on_control() {
     return;
   }
   if (message->body.empty()) return on_lost();
-  on_report(MessageReader(message->body));
+  on_report(std::move(*message));
 }
 
-void Supervision::on_report(MessageReader reader) {
+void Supervision::on_report(Message message) {
+  MessageReader reader(message.body);
   switch (static_cast<Report>(reader.u32())) {
     case Report::started: {
       auto report = decode_started(reader);
-      return report ? on_started(std::move(*report)) : on_failed(report.error());
+      if (!report) return on_failed(report.error());
+      if (!message.fds.empty()) connect(std::move(message.fds.front()));
+      return on_started(std::move(*report));
     }
     case Report::exited: {
       auto report = decode_exited(reader);
@@ -145,9 +153,31 @@ void Supervision::on_report(MessageReader reader) {
       auto report = decode_failed(reader);
       return on_failed(report ? to_error(*report) : report.error());
     }
+    case Report::network:
+      break;
   }
   on_failed(Error{
       ErrorCode::internal, "protocol", 0, "init sent a report that is not known", "", "", {}});
+}
+
+// What the program has written since its exec waits in there.
+void Supervision::connect(UniqueFd terminal) {
+  if (in_ && !in_->destination()) {
+    // Another number for the same file: an epoll set has each once.
+    in_->connect(UniqueFd(fcntl(terminal.number(), F_DUPFD_CLOEXEC, 3)));
+    in_pending_ = Pending::nothing;
+  }
+  out_.connect(std::move(terminal));
+  out_pending_ = Pending::source;
+}
+
+void Supervision::detach() {
+  for (auto [copier, pending] :
+       {std::pair{&out_, &out_pending_}, std::pair{&err_, &err_pending_}}) {
+    copier->discard();
+    if (*pending == Pending::destination) *pending = Pending::source;
+  }
+  if (const auto tell = std::exchange(on_detach_, nullptr)) tell();
 }
 
 void Supervision::on_started(StartedReport report) {

@@ -8,6 +8,7 @@
 // is the launcher's, behind the answer. Supervision is used by one thread (Supervisor).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@ struct SupervisionInputs {
   GroupTree groups;
   std::optional<InputCopier> in;
   OutputCopier out, err;
+  std::function<void()> on_detach;
   std::uint64_t launch_began = 0;              // CLOCK_MONOTONIC, nanoseconds
   std::vector<Milestone> milestones;           // of the engine, in order
   std::vector<Milestone> launcher_milestones;  // the first: when it began
@@ -79,8 +81,10 @@ class Supervision {
  private:
   enum class State { starting, running, draining, ended };
   void on_control();
-  void on_report(MessageReader reader);
+  void on_report(Message message);
   void on_started(StartedReport report);
+  void connect(UniqueFd terminal);
+  void detach();
   void on_exited(const ExitedReport& report);
   void on_failed(Error error);
   void on_lost();
@@ -105,6 +109,7 @@ class Supervision {
   OutputCopier out_, err_;
   Pending in_pending_ = Pending::nothing, out_pending_ = Pending::source,
           err_pending_ = Pending::source;
+  std::function<void()> on_detach_;
   const std::uint64_t launch_began_;
   std::vector<Milestone> milestones_, launcher_milestones_, init_milestones_;
 

@@ -224,39 +224,39 @@ CommandOutcome run_program(const RootDirectory& root, const std::vector<std::str
 void expect_one_line(const CommandOutcome& outcome, int status) {
   EXPECT_EQ(outcome.status, status);
   EXPECT_EQ(outcome.out, "");
-  EXPECT_THAT(outcome.err, StartsWith("cove: "));
-  EXPECT_EQ(lines_of(outcome.err).size(), 1u) << outcome.err;
+  EXPECT_THAT(remarks_of(outcome), StartsWith("cove: "));
+  EXPECT_EQ(lines_of(remarks_of(outcome)).size(), 1u) << outcome.err;
 }
 
 TEST(ExitOfTheCommand, IsTheProgramsAndSaysNothingMore) {
   for (const int code : {0, 1, 42, 124, 125, 126, 127, 137, 255}) {
     const CommandOutcome outcome = run_command(cove_run({}, "exit " + std::to_string(code)));
     EXPECT_EQ(outcome.status, code);
-    EXPECT_EQ(outcome.err, "");
+    EXPECT_EQ(remarks_of(outcome), "");
   }
 }
 TEST(ExitOfTheCommand, IsPassedOnWithTheOutput) {
   const CommandOutcome outcome = run_command(cove_run({}, "print out ; print-error err ; exit 3"));
   EXPECT_EQ(outcome.status, 3);
   EXPECT_EQ(outcome.out, "out\n");
-  EXPECT_EQ(outcome.err, "err\n");
+  EXPECT_EQ(remarks_of(outcome), "err\n");
 }
 TEST(ExitOfTheCommand, SaysWhichSignal) {
   const CommandOutcome outcome = run_command(cove_run({}, "kill-self 9"));
   expect_one_line(outcome, 137);
-  EXPECT_THAT(outcome.err, HasSubstr("SIGKILL"));
+  EXPECT_THAT(remarks_of(outcome), HasSubstr("SIGKILL"));
 }
 TEST(ExitOfTheCommand, Is127ForAMissingProgram) {
   const CommandOutcome outcome = run_program(RootDirectory::shared(), {"no-such-program"});
   expect_one_line(outcome, 127);
-  EXPECT_THAT(outcome.err, HasSubstr("no-such-program"));
+  EXPECT_THAT(remarks_of(outcome), HasSubstr("no-such-program"));
 }
 TEST(ExitOfTheCommand, Is126ForWhatCannotBeExecuted) {
   const RootDirectory root;
   root.put("/bin/plain", "x", 0644);
   const CommandOutcome outcome = run_program(root, {"/bin/plain"});
   expect_one_line(outcome, 126);
-  EXPECT_THAT(outcome.err, HasSubstr("Permission denied"));
+  EXPECT_THAT(remarks_of(outcome), HasSubstr("Permission denied"));
 }
 TEST(ExitOfTheCommand, Is125ForAMissingRoot) {
   const CommandOutcome outcome =
@@ -271,12 +271,12 @@ TEST(ExitOfTheCommand, Is125ForAnImageThatIsNotThere) {
   const CommandOutcome outcome =
       run_command({command_path(), "run", "no-such-image-at-all", "--", "true"});
   expect_one_line(outcome, 125);
-  EXPECT_THAT(outcome.err, HasSubstr("no-such-image-at-all"));
+  EXPECT_THAT(remarks_of(outcome), HasSubstr("no-such-image-at-all"));
 }
 TEST(ExitOfTheCommand, TellsTheSameInJson) {
   const CommandOutcome outcome = run_command(cove_run({"--json"}, "exit 124"));
   EXPECT_EQ(outcome.status, 124);
-  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(remarks_of(outcome), "");
   EXPECT_EQ(lines_of(outcome.out).size(), 1u);
   EXPECT_THAT(outcome.out, HasSubstr(R"("cause":"exited")"));
 }

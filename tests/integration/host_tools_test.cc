@@ -6,6 +6,7 @@
 
 #include "tests/support/host.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/terminal.h"
 
 namespace cove::testing {
 namespace {
@@ -171,6 +172,79 @@ TEST(HostTools, NumpyAndPandasRun) {
           {"/usr/bin/python3", "-c",
            "import numpy, pandas; print(int(pandas.DataFrame({'a': numpy.arange(7)}).a.sum()))"}),
       "21\n");
+}
+
+// ---- At a terminal ----
+
+std::vector<std::string> at_terminal(std::vector<std::string> command) {
+  std::vector<std::string> words{command_path(), "run", "-it", "--rootfs", "/", "--"};
+  words.insert(words.end(), command.begin(), command.end());
+  return words;
+}
+
+TEST(HostTools, BashEditsLinesAndHasJobControl) {
+  NEEDS_TOOL("/bin/bash");
+  DrivenTerminal terminal(at_terminal({"/bin/bash", "--norc"}), {30, 100});
+  ASSERT_TRUE(terminal.wait_for("$ ")) << terminal.screen();
+  // Left, left, and a letter in between: "echo abc".
+  terminal.type("echo ac\x1b[Db\r");
+  EXPECT_TRUE(terminal.wait_for("\rabc\r")) << terminal.screen();
+  terminal.type("stty size\r");
+  EXPECT_TRUE(terminal.wait_for("30 100")) << terminal.screen();
+  terminal.resize({40, 120});
+  terminal.read_for(0.2);
+  terminal.type("stty size\r");
+  EXPECT_TRUE(terminal.wait_for("40 120")) << terminal.screen();
+
+  terminal.type("echo on; sleep 100\r");
+  EXPECT_TRUE(terminal.wait_for("\ron\r")) << terminal.screen();
+  terminal.read_for(0.3);
+  terminal.type("\x03");
+  EXPECT_TRUE(terminal.wait_for("$ ")) << terminal.screen();
+  terminal.type("echo status $?\r");
+  EXPECT_TRUE(terminal.wait_for("status 130")) << terminal.screen();
+  terminal.type("sleep 100 &\r");
+  terminal.type("jobs\r");
+  EXPECT_TRUE(terminal.wait_for("Running")) << terminal.screen();
+  terminal.type("fg\r");
+  EXPECT_TRUE(terminal.wait_for("sleep 100\r")) << terminal.screen();
+  terminal.read_for(0.3);
+  terminal.type("\x1a");
+  EXPECT_TRUE(terminal.wait_for("Stopped")) << terminal.screen();
+  terminal.type("bg; kill %1; wait %1; echo ended $?\r");
+  EXPECT_TRUE(terminal.wait_for("ended 143")) << terminal.screen();
+  terminal.type("\x04");
+  EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
+  EXPECT_TRUE(terminal.is_as_before());
+}
+TEST(HostTools, BashReadsAScriptFromAPipeBesideATerminal) {
+  NEEDS_TOOL("/bin/bash");
+  CommandOptions options;
+  options.input = "test -t 0 || echo piped; test -t 1 && echo shown; exit 5";
+  const CommandOutcome outcome = run_command(at_terminal({"/bin/bash"}), options);
+  EXPECT_EQ(outcome.status, 5) << outcome.err;
+  EXPECT_EQ(outcome.out, "piped\r\nshown\r\n");
+}
+TEST(HostTools, VimWritesAFile) {
+  NEEDS_TOOL("/usr/bin/vim.tiny");
+  DrivenTerminal terminal(
+      at_terminal({"/bin/sh", "-c", "vim.tiny -u NONE /tmp/f; echo \"has: $(cat /tmp/f)\""}));
+  ASSERT_TRUE(terminal.wait_for("/tmp/f")) << terminal.screen();
+  terminal.read_for(0.3);
+  terminal.type("ihello\x1b:wq\r");
+  EXPECT_TRUE(terminal.wait_for("has: hello")) << terminal.screen();
+  EXPECT_EQ(terminal.wait(), 0);
+  EXPECT_TRUE(terminal.is_as_before());
+}
+TEST(HostTools, TopShowsTheSandboxAlone) {
+  NEEDS_TOOL("/usr/bin/top");
+  DrivenTerminal terminal(at_terminal({"/usr/bin/top", "-d", "0.2"}), {24, 80});
+  ASSERT_TRUE(terminal.wait_for("COMMAND")) << terminal.screen();
+  EXPECT_TRUE(terminal.wait_for("cove-in")) << terminal.screen();
+  EXPECT_THAT(terminal.screen(), HasSubstr("   2 "));
+  terminal.type("q");
+  EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
+  EXPECT_TRUE(terminal.is_as_before());
 }
 
 }  // namespace

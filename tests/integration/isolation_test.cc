@@ -185,6 +185,7 @@ TEST(Program, BeginsInAWorkspaceOfItsOwn) {
               ::testing::MatchesRegex("cwd: /workspace\nstat: 40755 1000 1000 [0-9]+\nput: ok\n"));
 }
 TEST(Program, BeginsInTheWorkdirThatIsMadeForIt) {
+  COVE_NEEDS_MANY_IDS();
   // Root's inside, as Docker makes it: only the default workspace is given to the user.
   SandboxSpec spec = probe("getcwd ; stat /deep/er/place");
   spec.workdir = "/deep/er/place";
@@ -201,6 +202,7 @@ TEST(Program, BeginsInAWorkdirThatTheImageHas) {
   EXPECT_EQ(output(run(spec)), "cwd: /srv\n");
 }
 TEST(Program, AWorkdirThatTheImageHasKeepsItsOwner) {
+  COVE_NEEDS_PRIVILEGE();  // else the directory belongs to the program's own user
   const RootDirectory root;
   root.make_directory("/srv/deep", 0700);
   root.make_directory("/usr", 0755);
@@ -219,6 +221,7 @@ TEST(Program, AWorkdirThatTheImageHasKeepsItsOwner) {
   }
 }
 TEST(Program, AWorkdirThatTheUserMayNotEnterIsRefused) {
+  COVE_NEEDS_PRIVILEGE();  // else the directory belongs to the program's own user
   const RootDirectory root;
   root.make_directory("/srv/deep", 0700);
   SandboxSpec spec = probe({"getcwd"}, root);
@@ -267,6 +270,7 @@ constexpr User kUsers[] = {
 };
 
 TEST(User, IsLookedUpInTheImagesOwnFiles) {
+  COVE_NEEDS_MANY_IDS();  // else it is in no other group
   for (const User& user : kUsers) {
     SandboxSpec spec = probe("ids ; env");
     spec.user = user.asked;
@@ -301,6 +305,7 @@ TEST(User, OfTheHostMeansNothing) {
 // ---- the root filesystem ----
 
 TEST(Root, NothingOfTheImageCanBeChangedByTheUser) {
+  COVE_NEEDS_PRIVILEGE();  // else the image belongs to the program's own user
   const RootDirectory root;
   root.put("/usr/lib/library", "library");
   root.put("/etc/config", "config");

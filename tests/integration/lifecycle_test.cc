@@ -225,7 +225,7 @@ TEST_F(Lifecycle, TheCommandEndsAsTheProgramDoesBySignals) {
     run.kill(number);
     const CommandOutcome outcome = run.wait();
     EXPECT_EQ(outcome.status, 128 + number);
-    EXPECT_EQ(outcome.err, "");
+    EXPECT_EQ(remarks_of(outcome), "");
   }
 }
 TEST_F(Lifecycle, ASignalToTheCommandAtAnyMomentOfItsStartEndsIt) {

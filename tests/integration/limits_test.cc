@@ -85,7 +85,7 @@ TEST(Memory, TheCommandSaysIt) {
   COVE_NEEDS_LIMIT("memory");
   const CommandOutcome outcome = run_command(cove_run({"--memory", "64m"}, "alloc 314572800"));
   EXPECT_EQ(outcome.status, 137);
-  EXPECT_EQ(outcome.err, "cove: out of memory: limit 64 MiB (--memory)\n");
+  EXPECT_EQ(remarks_of(outcome), "cove: out of memory: limit 64 MiB (--memory)\n");
 }
 
 TEST(Pids, AForkBombIsStopped) {

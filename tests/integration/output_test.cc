@@ -211,7 +211,7 @@ TEST(OutputOfTheCommand, HasNoLimitUnlessAsked) {
   const CommandOutcome outcome = run_command(cove_run({}, "write-stdout 33554432"));
   EXPECT_EQ(outcome.status, 0);
   EXPECT_TRUE(outcome.out == pattern(0, 32 * kMiB));
-  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(remarks_of(outcome), "");
   EXPECT_LT(outcome.peak_resident_kib, 64u * 1024);
 }
 TEST(OutputOfTheCommand, IsCutAtTheLimitAndSaysSo) {
@@ -219,7 +219,7 @@ TEST(OutputOfTheCommand, IsCutAtTheLimitAndSaysSo) {
       run_command(cove_run({"--output-limit", "1k"}, "write-stdout 5000"));
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.out, pattern(0, 1024));
-  EXPECT_THAT(outcome.err, HasSubstr("cove: stdout is cut, of 5000 bytes"));
+  EXPECT_THAT(remarks_of(outcome), HasSubstr("cove: stdout is cut, of 5000 bytes"));
 }
 TEST(OutputOfTheCommand, ToAFullDeviceDoesNotHangTheRun) {
   RunningCommand run({"/bin/sh", "-c", "exec \"$0\" \"$@\" >/dev/full", command_path(), "run",

@@ -78,6 +78,17 @@ class PrivateGroups {
   if (::cove::testing::mechanism_of(controller).empty())  \
   GTEST_SKIP() << "needs cgroup " << (controller) << " (" \
                << ::cove::testing::host_facts().cgroup.controllers.at(controller).reason << ")"
+// What a plain user has not: ids of a sandbox's own, apart from the caller's.
+#define COVE_NEEDS_PRIVILEGE() \
+  if (!::cove::testing::host_facts().privileged) GTEST_SKIP() << "needs privilege"
+// A second id besides the caller's.
+#define COVE_NEEDS_MANY_IDS()                                                                      \
+  if (!::cove::testing::host_facts().privileged && !::cove::testing::host_facts().subordinate_ids) \
+  GTEST_SKIP() << "needs many ids"
+// For CPU time of all processes together.
+#define COVE_NEEDS_CGROUP_V2()                                                      \
+  if (const auto& groups = ::cove::testing::host_facts().cgroup; !groups.v2_usable) \
+  GTEST_SKIP() << "needs cgroup-v2 (" << groups.v2_reason << ")"
 #define COVE_NEEDS_PROGRAM(path) \
   if (access(path, X_OK) != 0) GTEST_SKIP() << "needs program " << (path)
 #define COVE_NEEDS_IDMAPPED_BINDS()                                                           \

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -22,6 +23,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,6 +39,7 @@
 #include <vector>
 
 #include "tests/support/payload.h"
+#include "tests/support/probe_network.h"
 
 extern char** environ;
 
@@ -424,6 +427,47 @@ void print_session(const Arguments&) {
        std::to_string(getpid()) + " parent " + std::to_string(getppid()));
 }
 
+// ---- the terminal ----
+
+// Each stream: the terminal that it is, or "none"; then what can be said of the controlling one.
+void print_terminal(const Arguments&) {
+  for (int fd = 0; fd < 3; ++fd) {
+    const char* name = ttyname(fd);
+    line("stream " + std::to_string(fd) + ": " + (name != nullptr ? name : "none"));
+  }
+  const int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+  if (terminal < 0) return report("controlling", -1);
+  struct stat status {};
+  fstat(1, &status);
+  line(std::string("controlling: ok") +
+       (tcgetpgrp(terminal) == getpgrp() ? " foreground" : " background") + " owner " +
+       std::to_string(status.st_uid));
+  close(terminal);
+}
+
+void print_window(const Arguments&) {
+  winsize size{};
+  if (ioctl(1, TIOCGWINSZ, &size) != 0) return report("window", -1);
+  line("window: " + std::to_string(size.ws_row) + " " + std::to_string(size.ws_col));
+}
+
+// As full-screen programs have it: keys as they come, no echo.
+void set_raw(const Arguments&) {
+  termios settings{};
+  tcgetattr(0, &settings);
+  cfmakeraw(&settings);
+  report("raw", tcsetattr(0, TCSANOW, &settings));
+}
+
+// read-keys COUNT: their numbers.
+void read_keys(const Arguments& a) {
+  for (std::uint64_t left = number(a[1]); left > 0; --left) {
+    unsigned char key = 0;
+    const ssize_t got = read(0, &key, 1);
+    line(got == 1 ? "key: " + std::to_string(key) : "key: " + outcome(got < 0 ? errno : 0));
+  }
+}
+
 void print_hostname(const Arguments&) {
   std::array<char, 256> name{};
   gethostname(name.data(), name.size() - 1);
@@ -629,6 +673,7 @@ void mark(const Arguments&) {}
 void ready(const Arguments& a) { close(open(a[1].c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)); }
 
 constexpr Command kCommands[] = {
+    {"add-route", 0, probe::add_route},
     {"alloc", 1, allocate},
     {"attack-tree", 1, attack_tree},
     {"burn", 1, burn},
@@ -651,6 +696,7 @@ constexpr Command kCommands[] = {
     {"hostname", 0, print_hostname},
     {"ids", 0, print_ids},
     {"ignore-signal", 1, ignore_signal},
+    {"interface-down", 1, probe::interface_down},
     {"interfaces", 0, print_interfaces},
     {"kill", 2, kill_process},
     {"kill-self", 1, kill_self},
@@ -664,10 +710,13 @@ constexpr Command kCommands[] = {
     {"open", 2, open_file},
     {"open-many", 1, open_many},
     {"openat2", 3, open_at2},
+    {"patience", 1, probe::patience},
     {"print", 0, print},
     {"print-error", 1, print_error},
     {"processes", 1, make_processes},
     {"pry", 1, pry},
+    {"raw", 0, set_raw},
+    {"read-keys", 1, read_keys},
     {"ps", 0, print_processes},
     {"put", 2, put},
     {"read-file", 1, read_file},
@@ -675,6 +724,7 @@ constexpr Command kCommands[] = {
     {"ready", 1, ready},
     {"rename", 2, rename_file},
     {"request-key", 1, request_key},
+    {"resolve", 1, probe::resolve},
     {"rlimits", 0, print_rlimits},
     {"search-processes", 1, search_processes},
     {"session", 0, print_session},
@@ -683,12 +733,17 @@ constexpr Command kCommands[] = {
     {"spawn", 1, spawn},
     {"spawn-daemon", 1, spawn_daemon},
     {"stat", 1, stat_file},
+    {"terminal", 0, print_terminal},
     {"symlink", 2, make_symlink},
     {"syscall", 2, raw_syscall},
+    {"tcp", 2, probe::tcp},
+    {"tcp-listen", 1, probe::tcp_listen},
+    {"udp", 2, probe::udp},
     {"umask", 0, print_umask},
     {"unlink", 1, unlink_file},
     {"unshare", 1, unshare_command},
     {"wait", 0, wait_for_children},
+    {"window", 0, print_window},
     {"write-binary", 0, write_binary},
     {"write-file", 2, write_file},
     {"write-stderr", 1, write_stderr},

@@ -107,6 +107,14 @@ std::string shown(const SandboxResult& result) {
 
 std::string output(const SandboxResult& result) { return result.stdout_stream.bytes; }
 
+std::string remarks_of(const CommandOutcome& outcome) {
+  std::string remarks;
+  for (const std::string& line : lines_of(outcome.err)) {
+    if (!line.starts_with("cove: degraded: ")) remarks += line + "\n";
+  }
+  return remarks;
+}
+
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream stream(text);

@@ -46,6 +46,9 @@ MountSpec read_only_bind_of(const std::string& host_path, const std::string& con
 std::string shown(const SandboxResult& result);
 std::string output(const SandboxResult& result);
 
+// What the command said on stderr, but for its lines on what this host has cost the run.
+std::string remarks_of(const CommandOutcome& outcome);
+
 // Line by line, without the newlines.
 std::vector<std::string> lines_of(const std::string& text);
 // The rest of the first line that starts with `start`; empty where there is none.

@@ -43,6 +43,8 @@ cp -a /tmp/. /new-tmp/  # files that run.sh was given may lie there
 mount --move /new-tmp /tmp
 chmod 1777 /tmp
 mount --make-rshared /  # as systemd leaves it
+chmod 666 /dev/net/tun  # as udev does
+touch /etc/resolv.conf
 for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
   echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
 done

@@ -400,7 +400,20 @@ TEST_F(RunOptions, NetworkHostMustBeNamedAsADanger) {
   EXPECT_EQ(open.network, NetworkMode::host);
   EXPECT_EQ(open.require.at(Protection::network), Requirement::off);
   EXPECT_EQ(spec({"--network=host", "--require", "network=off"}).network, NetworkMode::host);
-  EXPECT_NE(mistakes_of({"--network", "bridge"}).find("one of: none, host"), std::string::npos);
+  EXPECT_NE(mistakes_of({"--network", "hots"}).find("one of: none, open, host"), std::string::npos);
+}
+
+TEST_F(RunOptions, NetworkOpenNeedsNoDangerAndIsWhatDockersNamesAreSentTo) {
+  const SandboxSpec open = spec({"--network", "open", "--private-networks", "blocked"});
+  EXPECT_EQ(open.network, NetworkMode::open);
+  EXPECT_EQ(open.private_networks, PrivateNetworks::blocked);
+  EXPECT_TRUE(open.require.empty());
+  EXPECT_EQ(spec({"--network=open"}).private_networks, std::nullopt);
+  for (const char* foreign : {"bridge", "default", "slirp4netns", "pasta"}) {
+    EXPECT_NE(mistakes_of({"--network", foreign}).find("use open"), std::string::npos) << foreign;
+  }
+  EXPECT_NE(mistakes_of({"--private-networks", "no"}).find("one of: reachable, blocked"),
+            std::string::npos);
 }
 
 TEST_F(RunOptions, DangerHostNetworkAloneOpensNothing) {
@@ -422,7 +435,20 @@ TEST_F(RunOptions, SeccompTakesANameAFileOrADanger) {
   EXPECT_NE(
       mistakes_of({"--danger-no-seccomp", "--security-opt", "seccomp=strict"}).find("contradicts"),
       std::string::npos);
-  EXPECT_NE(mistakes_of({"--security-opt", "apparmor=x"}).find("--security-opt: does not know"),
+  EXPECT_NE(
+      mistakes_of({"--security-opt", "credentialspec=x"}).find("--security-opt: does not know"),
+      std::string::npos);
+}
+
+TEST_F(RunOptions, CapabilitiesAreAddedToTheSpecs) {
+  EXPECT_EQ(spec({}).capabilities, std::nullopt);
+  EXPECT_EQ(spec({"--cap-add", "NET_RAW", "--cap-add=CAP_CHOWN"}).capabilities,
+            (Strings{"net_raw", "chown"}));
+  EXPECT_EQ(spec({"--cap-drop", "ALL"}).capabilities, Strings{});
+  files_["job.json"] = R"({"capabilities": ["KILL", "CHOWN"]})";
+  EXPECT_EQ(spec({"--cap-drop", "kill", "--spec", "job.json"}).capabilities, Strings{"chown"});
+  EXPECT_EQ(spec({"--spec", "job.json"}).capabilities, (Strings{"KILL", "CHOWN"}));
+  EXPECT_NE(mistakes_of({"--cap-add", "CHWN"}).find("--cap-add: \"CHWN\" is not a capability"),
             std::string::npos);
 }
 
@@ -586,7 +612,33 @@ TEST_F(RunOptions, DockersOptionsThatWeLackAreAnsweredWithWhatToDo) {
   EXPECT_NE(
       mistakes_of({"--name=x"}).find("--name: is not an option of cove (sandboxes have no names"),
       std::string::npos);
-  EXPECT_NE(mistakes_of({"-it"}).find("-t: is not an option of cove"), std::string::npos);
+  EXPECT_NE(mistakes_of({"-itd"}).find("-d: is not an option of cove"), std::string::npos);
+}
+
+TEST_F(RunOptions, ATerminalIsAskedForAsInDocker) {
+  EXPECT_FALSE(spec({}).tty);
+  EXPECT_EQ(spec({"-t"}).tty, true);
+  EXPECT_EQ(spec({"--tty=false"}).tty, false);
+  const SandboxSpec both = spec({"-it"});
+  EXPECT_EQ(both.tty, true);
+  EXPECT_TRUE(std::holds_alternative<StdinInherit>(*both.stdin_source));
+}
+
+TEST_F(RunOptions, DetachKeysAreDockers) {
+  const auto keys = [&](const std::string& text) {
+    return request({"--detach-keys", text, "image"}).detach_keys;
+  };
+  EXPECT_EQ(request({"image"}).detach_keys, "\x10\x11");
+  EXPECT_EQ(keys("ctrl-p,ctrl-q"), "\x10\x11");
+  EXPECT_EQ(keys(""), "");
+  EXPECT_EQ(keys("a,B,ctrl-["), "aB\x1b");
+  EXPECT_EQ(keys("ctrl-@,ctrl-_"), std::string("\0\x1f", 2));
+  EXPECT_EQ(keys(",,x"), ",x");
+  for (const char* wrong : {"ctrl-", "ctrl-P", "ctrl-1", "ab", "ctrl-pq", "a,,b", "shift-a"}) {
+    EXPECT_NE(mistakes_of({"--detach-keys", wrong}).find("--detach-keys: does not know the key"),
+              std::string::npos)
+        << wrong;
+  }
 }
 
 TEST_F(RunOptions, WantsJsonAlsoWhereTheRestIsWrong) {

@@ -26,7 +26,7 @@ TEST(Diagnosis, HasOneFindingForEachSubjectAndACureForEachFault) {
           << name << ' ' << found.subject;
       EXPECT_EQ(found.severity == Severity::ok, found.cure.empty()) << name << ' ' << found.subject;
     }
-    EXPECT_EQ(subjects.size(), 13u);
+    EXPECT_EQ(subjects.size(), 14u);
     std::sort(subjects.begin(), subjects.end());
     EXPECT_EQ(std::adjacent_find(subjects.begin(), subjects.end()), subjects.end());
   }
@@ -55,6 +55,9 @@ TEST(Diagnosis, OfRecordedHosts) {
       {"container_read_only", "cgroup memory", Severity::degraded, "mounted read-only"},
       {"container_read_only", "uid ranges", Severity::degraded, "CAP_SYS_ADMIN"},
       {"ubuntu2404_user", "user namespaces", Severity::broken, "AppArmor profile with `userns,`"},
+      {"debian12_root", "open network", Severity::ok, "/usr/bin/pasta"},
+      {"debian12_user", "open network", Severity::note, "apt install passt"},
+      {"hybrid_root", "open network", Severity::note, "was not looked for"},
   };
   for (const Case& c : cases) {
     const Finding found = finding(recorded_host(c.host), c.subject);

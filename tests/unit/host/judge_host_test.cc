@@ -40,6 +40,41 @@ HostFacts judge(const HostTexts& texts) {
   return judge_host(texts, [](int, const std::string&) { return GroupDirectory{}; });
 }
 
+HostTexts user_with_subordinate_ids() {
+  HostTexts texts = user_host();
+  texts.login_name = "ada";
+  texts.subuid = "bob:100000:65536\nada:200000:65536\n";
+  texts.subgid = "ada:300000:65536\n";
+  texts.id_helpers = true;
+  return texts;
+}
+
+TEST(JudgedHost, KnowsAPlainUsersSubordinateIds) {
+  EXPECT_EQ(judge(user_with_subordinate_ids()).subordinate_ids, (SubordinateIds{200000, 300000}));
+  HostTexts root = user_with_subordinate_ids();
+  root.uid = 0;
+  root.capabilities = ~std::uint64_t{0};
+  EXPECT_FALSE(judge(root).subordinate_ids);
+  EXPECT_EQ(judge(root).subordinate_ids_reason, "");
+}
+
+TEST(JudgedHost, SaysWhyAPlainUserHasNoSubordinateIds) {
+  const auto reason = [](auto change) {
+    HostTexts texts = user_with_subordinate_ids();
+    change(texts);
+    const HostFacts host = judge(texts);
+    EXPECT_FALSE(host.subordinate_ids);
+    return host.subordinate_ids_reason;
+  };
+  EXPECT_EQ(reason([](HostTexts& t) { t.subuid = ""; }), "/etc/subuid gives uid 1000 no 65535 ids");
+  EXPECT_EQ(reason([](HostTexts& t) { t.subgid = "ada:300000:65534\n"; }),
+            "/etc/subgid gives uid 1000 no 65535 ids");
+  EXPECT_NE(reason([](HostTexts& t) { t.id_helpers = false; }).find("newuidmap"),
+            std::string::npos);
+  EXPECT_NE(reason([](HostTexts& t) { t.no_new_privs = true; }).find("no_new_privs"),
+            std::string::npos);
+}
+
 TEST(KernelVersionOf, ReadsReleases) {
   EXPECT_EQ(parse_kernel_version("6.18.44-fc-v595"), (KernelVersion{6, 18}));
   EXPECT_EQ(parse_kernel_version("5.10"), (KernelVersion{5, 10}));

@@ -29,7 +29,7 @@ TEST(DescribeRootfs, ReadsAccountsInTheRootOnly) {
   EXPECT_EQ(facts->layers, std::vector<std::string>{root});
   EXPECT_EQ(facts->passwd, "app:x:7:7::/:/bin/sh\n");
   EXPECT_EQ(facts->group, "");
-  EXPECT_FALSE(facts->store_layers);
+  EXPECT_EQ(facts->layer_ids, LayerIds::host);
   EXPECT_FALSE(facts->host_tools);
 }
 

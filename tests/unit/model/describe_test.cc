@@ -52,8 +52,8 @@ TEST(Describe, ShowsEveryFieldOfTheSpec) {
   EXPECT_DESCRIBED(RlimitSpec, 2, a, b);
   EXPECT_DESCRIBED(ResourceSpec, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(StdinData, 1, a);
-  EXPECT_DESCRIBED(SandboxSpec, 22, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
-                   v);
+  EXPECT_DESCRIBED(SandboxSpec, 25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
+                   v, w, x, y);
 }
 
 TEST(Describe, ShowsEveryFieldOfTheResult) {
@@ -69,9 +69,10 @@ TEST(Describe, ShowsEveryFieldOfTheResult) {
 TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(CgroupFacts, 8, a, b, c, d, e, f, g, h);
-  EXPECT_DESCRIBED(HostFacts, 17, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q);
+  EXPECT_DESCRIBED(SubordinateIds, 2, a, b);
+  EXPECT_DESCRIBED(HostFacts, 22, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v);
   EXPECT_DESCRIBED(ImageConfig, 5, a, b, c, d, e);
-  EXPECT_DESCRIBED(ImageFacts, 11, a, b, c, d, e, f, g, h, i, j, k);
+  EXPECT_DESCRIBED(ImageFacts, 12, a, b, c, d, e, f, g, h, i, j, k, l);
   EXPECT_DESCRIBED(SourceFacts, 9, a, b, c, d, e, f, g, h, i);
   EXPECT_DESCRIBED(Finding, 5, a, b, c, d, e);
 }
@@ -86,7 +87,9 @@ TEST(Describe, ShowsEveryFieldOfThePlan) {
   EXPECT_DESCRIBED(RlimitPlan, 3, a, b, c);
   EXPECT_DESCRIBED(ProcessPlan, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(StreamPlan, 2, a, b);
-  EXPECT_DESCRIBED(Plan, 22, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v);
+  EXPECT_DESCRIBED(UplinkPlan, 3, a, b, c);
+  EXPECT_DESCRIBED(Plan, 25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x,
+                   y);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/fuzz/policy_targets.h"
 #include "tests/fuzz/targets.h"
 
 namespace cove {
@@ -28,6 +29,7 @@ void replay(const char* folder, void (*target)(std::string_view)) {
 TEST(FuzzCorpus, OfSpecJsonKeepsItsPromises) { replay("spec_json", fuzz::spec_json); }
 TEST(FuzzCorpus, OfPlanJsonKeepsItsPromises) { replay("plan_json", fuzz::plan_json); }
 TEST(FuzzCorpus, OfWireKeepsItsPromises) { replay("wire", fuzz::wire); }
+TEST(FuzzCorpus, OfDockerPoliciesKeepsItsPromises) { replay("docker_policy", fuzz::docker_policy); }
 
 }  // namespace
 }  // namespace cove

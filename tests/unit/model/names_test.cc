@@ -32,6 +32,7 @@ TEST(Names, AreUniqueAndComeBack) {
   expect_names_are_their_own_and_come_back<MountType>();
   expect_names_are_their_own_and_come_back<OutputPolicy>();
   expect_names_are_their_own_and_come_back<NetworkMode>();
+  expect_names_are_their_own_and_come_back<PrivateNetworks>();
   expect_names_are_their_own_and_come_back<ProcessStatus>();
   expect_names_are_their_own_and_come_back<Cause>();
   expect_names_are_their_own_and_come_back<SourceKind>();
@@ -53,7 +54,9 @@ TEST(Names, FollowTheEnumerators) {
   EXPECT_EQ(name_of(Protection::cpu_timeout), "cpu_timeout");
   EXPECT_EQ(name_of(Requirement::preferred), "preferred");
   EXPECT_EQ(name_of(OutputPolicy::head_tail), "head+tail");
+  EXPECT_EQ(name_of(NetworkMode::open), "open");
   EXPECT_EQ(name_of(NetworkMode::host), "host");
+  EXPECT_EQ(name_of(PrivateNetworks::blocked), "blocked");
   EXPECT_EQ(name_of(MountType::tmpfs), "tmpfs");
   EXPECT_EQ(name_of(SourceKind::missing), "missing");
   EXPECT_EQ(name_of(IdMapping::single), "single");

@@ -75,6 +75,7 @@ TEST(SpecReference, NamesEveryValue) {
   expect_all_named<MountType>(text);
   expect_all_named<OutputPolicy>(text);
   expect_all_named<NetworkMode>(text);
+  expect_all_named<PrivateNetworks>(text);
   expect_all_named<ProcessStatus>(text);
   expect_all_named<Cause>(text);
   expect_all_named<ErrorCode>(text);

@@ -40,12 +40,15 @@ inline SandboxSpec full_spec() {
   spec.resources.cpu_weight = 50;
   spec.resources.io_weight = 200;
   spec.resources.rlimits = {{"core", {0, 0}}, {"stack", {8U << 20, kRlimitInfinity}}};
+  spec.tty = true;
   spec.timeout = std::chrono::milliseconds(1500);
   spec.cpu_timeout = std::chrono::nanoseconds(315'359'999'999'999'999);  // no double holds that
   spec.grace = std::chrono::nanoseconds(1);
   spec.network = NetworkMode::host;
+  spec.private_networks = PrivateNetworks::reachable;
   spec.read_only = true;
   spec.seccomp = "default";
+  spec.capabilities = {"CAP_NET_RAW", "chown"};
   spec.require = {{Protection::network, Requirement::off},
                   {Protection::memory, Requirement::preferred},
                   {Protection::pids, Requirement::required}};
@@ -108,6 +111,9 @@ inline HostFacts full_host_facts() {
   facts.cgroup.hybrid = true;
   facts.cgroup.controllers = {{"memory", {1, "/sys/fs/cgroup/memory", "/", true, ""}},
                               {"io", {2, "/sys/fs/cgroup", "/x", false, "not delegated"}}};
+  facts.pasta = "/usr/bin/pasta";
+  facts.pasta_reason = "r";
+  facts.resolv_conf = "nameserver 127.0.0.53\n\xff";
   facts.environment = {{"LANG", "C.UTF-8"}, {"B", "\xfe"}};
   return facts;
 }
@@ -117,7 +123,9 @@ inline ImageFacts full_image_facts() {
   facts.name = "python-demo";
   facts.digest = "sha256:ab";
   facts.layers = {"/l/1", "/l/2\xff"};
-  facts.store_layers = facts.host_tools = true;
+  facts.host_tools = true;
+  facts.layer_ids = LayerIds::subordinate;
+  facts.subordinate_ids = {100000, 200000};
   facts.host_directories = {"/usr"};
   facts.host_links = {{"/bin", "usr/bin"}, {"/lib", "usr/lib"}};
   facts.hidden_paths = {"/etc/shadow"};
@@ -152,6 +160,7 @@ inline Plan full_plan() {
   plan.hostname = "sandbox";
   plan.identity = {IdMapping::single, 0, 5, {1, 2, 4294967294U}, "/home/s"};
   plan.namespaces = {Protection::user_namespace, Protection::network};
+  plan.uplink = UplinkPlan{{"/usr/bin/pasta", "-f"}, {"192.0.0.1"}, {"127.0.0.0/8", "::/64"}};
   plan.root = {
       RootKind::host_tools,  {"/a", "/b"},   true, true, true, mebibytes(9), 1000, {"/usr"},
       {{"/bin", "usr/bin"}}, {"/etc/shadow"}};
@@ -164,6 +173,7 @@ inline Plan full_plan() {
   plan.limits = {{Protection::memory, "cgroup-v2", "memory.max", "536870912"}};
   plan.rlimits = {{"nofile", 1024, kRlimitInfinity}};
   plan.seccomp = {"default", "no-setuid"};
+  plan.capabilities = {"chown", "net_raw"};
   plan.process = {{"python3", "-"}, {{"PATH", "/usr/bin"}, {"PATH", "again"}}, "/workspace", true};
   plan.stdin_source = StdinData{"x"};
   plan.stdout_stream = {mebibytes(16), OutputPolicy::tail};
@@ -196,13 +206,16 @@ class RandomSpec {
     for (auto n = below(3); n > 0; --n) spec.env_allowlist.push_back(word());
     const std::array<StdinSpec, 3> sources{StdinNone{}, StdinInherit{}, StdinData{bytes()}};
     if (coin()) spec.stdin_source = sources[below(3)];
+    if (coin()) spec.tty = coin();
     for (auto n = below(4); n > 0; --n) spec.mounts.push_back(mount(n));
     spec.resources = resources();
     if (coin()) spec.timeout = time();
     if (coin()) spec.cpu_timeout = time();
     if (coin()) spec.grace = time();
+    if (coin()) spec.private_networks = static_cast<PrivateNetworks>(below(2));
     if (coin()) spec.read_only = coin();
     if (coin()) spec.seccomp = word();
+    if (coin()) spec.capabilities = {"CHOWN", "all", "cap_net_admin"};
     for (auto n = below(4); n > 0; --n) {
       spec.require[static_cast<Protection>(below(26))] = static_cast<Requirement>(below(3));
     }

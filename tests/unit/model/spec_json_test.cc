@@ -53,14 +53,15 @@ TEST(SpecJson, ReadsEveryField) {
     "entrypoint": ["/bin/env"], "command": ["python3", "-c", "print(1)"],
     "workdir": "/w", "user": "1000:1000", "hostname": "box",
     "env": {"A": "1", "B": ""}, "env_allowlist": ["LANG"],
-    "stdin": {"data": "AAH/", "encoding": "base64"},
+    "stdin": {"data": "AAH/", "encoding": "base64"}, "tty": true,
     "mounts": [{"host_path": "/srv", "container_path": "/data", "read_only": true},
                {"type": "tmpfs", "container_path": "/t", "size": "16m"}],
     "resources": {"cpus": 1.5, "memory": "512m", "swap": 0, "pids_limit": 64, "disk": 1048576,
                   "output": "1k", "output_policy": "head+tail", "open_files": 100, "cpu_weight": 1,
                   "io_weight": 10000,
                   "rlimits": {"core": 0, "stack": {"soft": 8388608, "hard": "unlimited"}, "as": "unlimited"}},
-    "timeout": 1.5, "cpu_timeout": "200ms", "grace": 0, "network": "none", "read_only": true,
+    "timeout": 1.5, "cpu_timeout": "200ms", "grace": 0, "network": "open",
+    "private_networks": "blocked", "read_only": true,
     "seccomp": "/etc/filter.json", "require": {"memory": "preferred", "seccomp": "required"}})json");
   EXPECT_EQ(spec.spec_version, 1);
   EXPECT_EQ(spec.description, "all of it");
@@ -75,6 +76,7 @@ TEST(SpecJson, ReadsEveryField) {
   EXPECT_THAT(spec.env, ElementsAre(Pair("A", "1"), Pair("B", "")));
   EXPECT_THAT(spec.env_allowlist, ElementsAre("LANG"));
   EXPECT_EQ(std::get<StdinData>(*spec.stdin_source).bytes, std::string("\0\1\xff", 3));
+  EXPECT_EQ(spec.tty, true);
   ASSERT_EQ(spec.mounts.size(), 2U);
   EXPECT_EQ(spec.mounts[0].type, MountType::bind);
   EXPECT_EQ(spec.mounts[0].host_path, "/srv");
@@ -101,7 +103,8 @@ TEST(SpecJson, ReadsEveryField) {
   EXPECT_EQ(spec.timeout, std::chrono::milliseconds(1500));
   EXPECT_EQ(spec.cpu_timeout, std::chrono::milliseconds(200));
   EXPECT_EQ(spec.grace, Duration::zero());
-  EXPECT_EQ(spec.network, NetworkMode::none);
+  EXPECT_EQ(spec.network, NetworkMode::open);
+  EXPECT_EQ(spec.private_networks, PrivateNetworks::blocked);
   EXPECT_EQ(spec.read_only, true);
   EXPECT_EQ(spec.seccomp, "/etc/filter.json");
   EXPECT_EQ(spec.require.at(Protection::memory), Requirement::preferred);
@@ -253,8 +256,11 @@ std::vector<Mistake> type_mistakes() {
       {R"("timeout":1e30)", "$.timeout", "more than ten years", "no limit"},
       {R"("timeout":18446744073709551615)", "$.timeout", "more than ten years", "no limit"},
       {R"("network":"bridge")", "$.network", "\"bridge\" is not a network mode",
-       "known: none, host"},
-      {R"("network":false)", "$.network", "must be a string, not a boolean", "known: none, host"},
+       "known: none, open, host"},
+      {R"("network":false)", "$.network", "must be a string, not a boolean",
+       "known: none, open, host"},
+      {R"("private_networks":true)", "$.private_networks", "must be a string, not a boolean",
+       "known: reachable, blocked"},
       {R"("read_only":1)", "$.read_only", "must be true or false, not a number", ""},
       {R"("require":{"memroy":"off"})", "$.require.memroy", "\"memroy\" is not a protection",
        "\"memory\""},

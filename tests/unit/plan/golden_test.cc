@@ -32,6 +32,7 @@ TEST(GoldenPlan, OfARunWithEverythingNamed) {
   planning.spec.user = "app";
   planning.spec.hostname = "ci";
   planning.spec.read_only = true;
+  planning.spec.capabilities = {"NET_BIND_SERVICE", "cap_chown"};
   planning.spec.env = {{"CI", "1"}};
   planning.spec.resources.memory = gibibytes(2);
   planning.spec.resources.cpus = 0.5;
@@ -43,6 +44,13 @@ TEST(GoldenPlan, OfARunWithEverythingNamed) {
   planning.add_bind("/home/me/src", "/workspace", false);
   planning.add_bind("/home/me/cache", "/cache", true);
   compare("everything_named", planning.plan());
+}
+
+TEST(GoldenPlan, OfAnOpenNetworkWithoutPrivateOnes) {
+  Planning planning("debian12_root");
+  planning.spec.network = NetworkMode::open;
+  planning.spec.private_networks = PrivateNetworks::blocked;
+  compare("open_network", planning.plan());
 }
 
 TEST(GoldenPlan, OfAPlainUserWithoutDelegation) {

@@ -50,6 +50,58 @@ TEST(IdentityPlan, HasOneIdAndNoGroupsForAPlainUser) {
   EXPECT_EQ(planning.plan().identity.groups, std::vector<std::uint32_t>{44});
 }
 
+constexpr SubordinateIds kLent{100000, 200000};
+
+Planning user_with_subordinate_ids() {
+  Planning planning("user_delegated");
+  planning.host.subordinate_ids = kLent;
+  planning.image.layer_ids = LayerIds::subordinate;
+  planning.image.subordinate_ids = kLent;
+  return planning;
+}
+
+TEST(IdentityPlan, HasManyIdsAndGroupsForAPlainUserWithSubordinateOnes) {
+  Planning planning = user_with_subordinate_ids();
+  planning.image.config.user = "app";
+  const Plan plan = planning.plan();
+  EXPECT_EQ(plan.identity.mapping, IdMapping::subordinate);
+  EXPECT_EQ(plan.identity.uid, 1001u);
+  EXPECT_EQ(plan.identity.groups, std::vector<std::uint32_t>{44});
+  EXPECT_EQ(plan.enforced.at(Protection::supplementary_groups), "setgroups");
+  EXPECT_TRUE(is_degraded(plan, Protection::uid_separation));
+  EXPECT_FALSE(plan.root.idmapped);
+}
+
+TEST(IdentityPlan, MapsAsTheStoreWasMade) {
+  Planning planning = user_with_subordinate_ids();
+  planning.image.layer_ids = LayerIds::caller;
+  planning.image.subordinate_ids.reset();
+  EXPECT_EQ(planning.plan().identity.mapping, IdMapping::single);
+  planning.image.layer_ids = LayerIds::host;
+  EXPECT_EQ(planning.plan().identity.mapping, IdMapping::subordinate);
+}
+
+TEST(IdentityPlan, RefusesAStoreOfSubordinateIdsThatAreGone) {
+  Planning planning = user_with_subordinate_ids();
+  planning.host.subordinate_ids = SubordinateIds{100001, 200000};
+  Error error = planning.refusal();
+  EXPECT_EQ(error.code, ErrorCode::image_invalid);
+  EXPECT_EQ(error.where, "demo:latest");
+  planning.host.subordinate_ids.reset();
+  planning.host.subordinate_ids_reason = "newuidmap is gone";
+  error = planning.refusal();
+  EXPECT_EQ(error.code, ErrorCode::image_invalid);
+  EXPECT_NE(error.what.find("newuidmap is gone"), std::string::npos);
+}
+
+TEST(IdentityPlan, RefusesToRunAPlainUsersStoreAsRoot) {
+  Planning planning;
+  for (const LayerIds ids : {LayerIds::caller, LayerIds::subordinate}) {
+    planning.image.layer_ids = ids;
+    EXPECT_EQ(planning.refusal().code, ErrorCode::image_invalid);
+  }
+}
+
 TEST(IdentityPlan, HasTmpForHomeWhereTheWorkdirIsNotOurs) {
   Planning planning;
   planning.spec.workdir = "/srv";

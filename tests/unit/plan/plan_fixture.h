@@ -17,7 +17,7 @@ inline ImageFacts demo_image() {
   image.name = "demo:latest";
   image.digest = "sha256:6a5c";
   image.layers = {"/var/lib/cove/layers/aaa", "/var/lib/cove/layers/bbb"};
-  image.store_layers = true;
+  image.layer_ids = LayerIds::image;
   image.config.command = {"python3"};
   image.config.env = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
   image.passwd =

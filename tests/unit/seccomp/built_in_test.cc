@@ -248,10 +248,8 @@ TEST_P(EveryFilter, NeverKills) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(BuiltIn, EveryFilter, testing::Values("default", "no-setuid-files"),
-                         [](const auto& one) {
-                           return std::string(one.index == 0 ? "Default" : "NoSetuidFiles");
-                         });
+INSTANTIATE_TEST_SUITE_P(BuiltIn, EveryFilter,
+                         testing::Values("default", "no-setuid-files", "strict"));
 
 TEST(NoSetuidFilesFilter, RefusesTheBitsInEveryModeArgument) {
   struct ModeCall {
@@ -338,7 +336,7 @@ TEST(Profiles, AreListedWithTheirSources) {
     EXPECT_EQ(document.value("description", ""), info.description) << info.name;
     EXPECT_EQ(info.description.find('\n'), std::string::npos);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"default", "no-setuid-files"}));
+  EXPECT_EQ(names, (std::set<std::string>{"default", "no-setuid-files", "strict"}));
 }
 
 TEST(Profiles, AreNamedWhereOneIsAskedForThatIsNot) {

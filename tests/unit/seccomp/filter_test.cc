@@ -130,12 +130,12 @@ TEST_F(FilterFile, IsTakenFromTheCacheTheSecondTime) {
   const auto first = find_filter(path, cache_fd());
   ASSERT_TRUE(first.has_value());
   ASSERT_EQ(entries().size(), 1u);
-  EXPECT_EQ(entries()[0].filename(), cache_entry_name(kPolicy));
+  EXPECT_EQ(entries()[0].filename(), cache_entry_name(cache_key(kPolicy)));
   EXPECT_EQ(fs::status(entries()[0]).permissions(), fs::perms::owner_read | fs::perms::owner_write);
 
   // A program that no compiler would make shows where the second one comes from.
   const std::vector<sock_filter> marked{{BPF_RET | BPF_K, 0, 0, refused(EXDEV)}};
-  write_cached(cache_fd_, kPolicy, marked);
+  write_cached(cache_fd_, cache_key(kPolicy), marked);
   const auto second = find_filter(path, cache_fd());
   ASSERT_TRUE(second.has_value());
   EXPECT_EQ(answer(*second, call(0)), refused(EXDEV));
@@ -154,12 +154,35 @@ TEST_F(FilterFile, IsCompiledAgainWhenItChanges) {
   EXPECT_EQ(entries().size(), 2u);
 }
 
+// The same text of Docker's is another filter for a program that holds another capability.
+TEST_F(FilterFile, IsCompiledAgainUnderOtherCircumstances) {
+  const std::string path = write(R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+    {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 33,
+     "excludes": {"caps": ["CAP_SYS_NICE"]}},
+    {"names": ["setdomainname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 33,
+     "excludes": {"minKernel": "6.2"}}]})");
+  const auto answer_under = [&](const Circumstances& circumstances, const char* name) {
+    const auto filter = find_filter(path, cache_fd(), circumstances);
+    EXPECT_TRUE(filter.has_value()) << filter.error().message();
+    return filter ? answer(*filter, call(number_of(name))) : 0;
+  };
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(answer_under({6, 1, {}}, "sethostname"), refused(EDOM));
+    EXPECT_EQ(answer_under({6, 1, {"sys_nice"}}, "sethostname"), kAllow);
+    EXPECT_EQ(answer_under({6, 1, {}}, "setdomainname"), refused(EDOM));
+    EXPECT_EQ(answer_under({6, 2, {}}, "setdomainname"), kAllow);
+    EXPECT_EQ(entries().size(), 3u);
+  }
+}
+
 TEST_F(FilterFile, IsNotTakenFromAnEntryOfAnotherSourceWithTheSameHash) {
   const std::string path = write(kPolicy);
   std::string other = kPolicy;
   other.replace(other.find("EDOM"), 4, "EPERM");
-  write_cached(cache_fd_, other, std::vector<sock_filter>{{BPF_RET | BPF_K, 0, 0, kAllow}});
-  fs::rename(cache() / cache_entry_name(other), cache() / cache_entry_name(kPolicy));
+  write_cached(cache_fd_, cache_key(other),
+               std::vector<sock_filter>{{BPF_RET | BPF_K, 0, 0, kAllow}});
+  fs::rename(cache() / cache_entry_name(cache_key(other)),
+             cache() / cache_entry_name(cache_key(kPolicy)));
   const auto filter = find_filter(path, cache_fd());
   ASSERT_TRUE(filter.has_value());
   EXPECT_EQ(answer(*filter, call(kSethostname)), refused(EDOM));
@@ -180,7 +203,7 @@ TEST_F(FilterFile, IgnoresAndRewritesADamagedEntry) {
   }
   for (const std::string& bad : damaged) {
     std::ofstream(entry, std::ios::binary | std::ios::trunc) << bad;
-    EXPECT_FALSE(read_cached(cache_fd_, kPolicy).has_value());
+    EXPECT_FALSE(read_cached(cache_fd_, cache_key(kPolicy)).has_value());
     const auto filter = find_filter(path, cache_fd());
     ASSERT_TRUE(filter.has_value());
     ASSERT_EQ(answer(*filter, call(kSethostname)), refused(EDOM));
@@ -191,17 +214,18 @@ TEST_F(FilterFile, IgnoresAndRewritesADamagedEntry) {
 
 TEST_F(FilterFile, DoesNotObeyAnEntryThatOthersMayWriteOrALink) {
   const std::string path = write(kPolicy);
-  write_cached(cache_fd_, kPolicy, std::vector<sock_filter>{{BPF_RET | BPF_K, 0, 0, kAllow}});
+  write_cached(cache_fd_, cache_key(kPolicy),
+               std::vector<sock_filter>{{BPF_RET | BPF_K, 0, 0, kAllow}});
   const fs::path entry = entries().at(0);
-  ASSERT_TRUE(read_cached(cache_fd_, kPolicy).has_value());
+  ASSERT_TRUE(read_cached(cache_fd_, cache_key(kPolicy)).has_value());
   ASSERT_EQ(chmod(entry.c_str(), 0620), 0);
-  EXPECT_FALSE(read_cached(cache_fd_, kPolicy).has_value());
+  EXPECT_FALSE(read_cached(cache_fd_, cache_key(kPolicy)).has_value());
   ASSERT_EQ(chmod(entry.c_str(), 0600), 0);
 
   const fs::path elsewhere = directory_ / "elsewhere";
   fs::rename(entry, elsewhere);
   fs::create_symlink(elsewhere, entry);
-  EXPECT_FALSE(read_cached(cache_fd_, kPolicy).has_value());
+  EXPECT_FALSE(read_cached(cache_fd_, cache_key(kPolicy)).has_value());
   const auto filter = find_filter(path, cache_fd());
   ASSERT_TRUE(filter.has_value());
   EXPECT_EQ(answer(*filter, call(kSethostname)), refused(EDOM));
@@ -219,7 +243,7 @@ TEST_F(FilterFile, LaunchesWithoutAUsableCache) {
     EXPECT_EQ(answer(*filter, call(kSethostname)), refused(EDOM));
   }
   // The same where the entry's place is taken by a directory.
-  fs::create_directories(cache() / cache_entry_name(kPolicy));
+  fs::create_directories(cache() / cache_entry_name(cache_key(kPolicy)));
   const UniqueFd taken(open(cache().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   EXPECT_TRUE(find_filter(path, taken.number()).has_value());
   EXPECT_EQ(entries().size(), 1u);

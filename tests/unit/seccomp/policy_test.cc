@@ -154,12 +154,6 @@ TEST(PolicyParser, RefusesDeepNesting) {
   EXPECT_EQ(mistakes(objects), std::vector<std::string>{"$: is nested deeper than 64"});
 }
 
-TEST(PolicyParser, SaysThatADockerProfileIsOne) {
-  EXPECT_EQ(mistakes(R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []})"),
-            std::vector<std::string>{
-                "$.defaultAction: this is a policy in Docker's format, which Cove does not read"});
-}
-
 TEST(PolicyParser, SkipsCallsOfOtherArchitectures) {
   const auto policy = parse_policy(
       policy_with(R"({"reason": "r", "syscalls": ["socketcall", "read"], "action": "allow"})"));
