@@ -35,7 +35,7 @@ run:  ## installs what is missing, builds, makes a demo image, runs Python from 
 	python3 demo_image/show_result.py build/demo/result.json
 	echo "Now try: $(cove) run python-demo -- python3 -c 'print(6 * 7)'"
 
-test:  ## installs what is missing, builds, runs all tests: unit, lint, integration, sanitized, vm
+test:  ## installs what is missing, builds, runs all tests: unit, lint, integration, escape, sanitized, vm
 	@$(say) "Packages (only what is missing)"
 	packaging/install-packages.sh build test
 	mkdir -p build

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs a GoogleTest program and judges its skips.
 
-usage: run_gtest.py [--vm] [--with FILE]... [--time-limit SECONDS] BINARY [ARGUMENT...]
+usage: run_gtest.py [--vm | --as-user] [--with FILE]... [--time-limit SECONDS] BINARY [ARGUMENT...]
 
 A skip has to name the host fact that is missing, GTEST_SKIP() << "needs cgroup-v2 memory". Where the
 environment has CI=true, tests/allowed_skips.txt has to list it as well. A run that
 reaches no test fails. With --vm the program runs in the virtual machine of tests/vm/run.sh, to which --with adds files.
+With --as-user, and started by root, it runs as a plain user, with a directory of its own for all that it makes.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import xml.etree.ElementTree as ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPORT_FOLLOWS = "---- report of the tests ----"
+USER = 60123  # of --as-user: an id that is nobody's, and one group besides its own
+GROUP_OF_USER = 60124
 
 
 class Report:
@@ -66,6 +69,20 @@ def run_here(binary, arguments, time_limit):
         return status, path.read_text() if path.exists() else ""
 
 
+def run_as_user(binary, arguments, time_limit):
+    """The same as run_here, without root's rights."""
+    if os.geteuid() != 0:
+        return run_here(binary, arguments, time_limit)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chown(directory, USER, USER)
+        path = pathlib.Path(directory) / "report.xml"
+        environment = dict(os.environ, HOME=directory, TMPDIR=directory, XDG_RUNTIME_DIR=directory)
+        command = [os.path.abspath(binary), f"--gtest_output=xml:{path}", *arguments]
+        status = subprocess.run(command, timeout=time_limit, check=False, cwd=directory, env=environment,
+                                user=USER, group=USER, extra_groups=[GROUP_OF_USER]).returncode
+        return status, path.read_text() if path.exists() else ""
+
+
 def run_in_vm(binary, arguments, files, time_limit):
     script = f'"$@" --gtest_output=xml:/run/report.xml; status=$?; echo "{REPORT_FOLLOWS}"; cat /run/report.xml; exit $status'
     command = [str(HERE / "vm" / "run.sh"), "--time-limit", str(time_limit)]
@@ -86,7 +103,9 @@ def run_in_vm(binary, arguments, files, time_limit):
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("--vm", action="store_true")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--vm", dest="tier", action="store_const", const="vm", default="host")
+    place.add_argument("--as-user", dest="tier", action="store_const", const="user")
     parser.add_argument("--with", dest="files", action="append", default=[])
     parser.add_argument("--time-limit", type=int, default=600)
     parser.add_argument("binary")
@@ -94,8 +113,10 @@ def main():
     options = parser.parse_args()
 
     try:
-        if options.vm:
+        if options.tier == "vm":
             status, xml_text = run_in_vm(options.binary, options.arguments, options.files, options.time_limit)
+        elif options.tier == "user":
+            status, xml_text = run_as_user(options.binary, options.arguments, options.time_limit)
         else:
             status, xml_text = run_here(options.binary, options.arguments, options.time_limit)
     except subprocess.TimeoutExpired:
@@ -108,7 +129,7 @@ def main():
     report = Report(xml_text)
     in_ci = os.environ.get("CI", "").lower() in ("1", "true")
     allowed = read_allowed((HERE / "allowed_skips.txt").read_text()) if in_ci else None
-    complaints = judge(report, "vm" if options.vm else "host", allowed)
+    complaints = judge(report, options.tier, allowed)
     for complaint in complaints:
         print(f"run_gtest: {complaint}")
     print(f"run_gtest: {report.ran} ran, {len(report.skips)} skipped, exit status {status}")

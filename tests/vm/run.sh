@@ -14,7 +14,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
-readonly kModules=(overlay ext4 loop tun)
+# The last ones are for attacks to be seen to succeed, where nothing stops them.
+readonly kModules=(overlay ext4 loop tun af_alg vsock xfrm_user nfnetlink)
 readonly kCache=${COVE_VM_CACHE:-$here/../../build/vm}
 
 die() { printf 'vm: %s\n' "$*" >&2; exit 125; }

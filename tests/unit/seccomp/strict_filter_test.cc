@@ -31,6 +31,13 @@ TEST(StrictFilter, AllowsWhatComputationAndFilesNeed) {
   expect_all(std::begin(kCalls), std::end(kCalls), kAllow);
 }
 
+TEST(StrictFilter, KeepsTheLimitsOfProcess1) {
+  const Filter filter = built_in_filter("strict");
+  EXPECT_EQ(answer(filter, call(number_of("prlimit64"), {1})), kEperm);
+  EXPECT_EQ(answer(filter, call(number_of("prlimit64"), with_high_bits({1}))), kEperm);
+  EXPECT_EQ(answer(filter, call(number_of("prlimit64"), {2})), kAllow);
+}
+
 TEST(StrictFilter, RefusesWhatReachesBeyondTheProcess) {
   constexpr const char* kCalls[] = {"ptrace",
                                     "process_vm_readv",
