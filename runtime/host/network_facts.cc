@@ -40,10 +40,10 @@ std::string find_in_path(const char* name) {
   return {};
 }
 
-// Root's pasta runs as an id of the sandbox's, which is nobody on the host.
+// Where there are many ids, pasta runs as one that is nobody on the host.
 bool tun_usable(const struct stat& status, const HostFacts& facts) {
   constexpr mode_t kByOthers = S_IROTH | S_IWOTH;
-  if (facts.privileged) return (status.st_mode & kByOthers) == kByOthers;
+  if (facts.privileged || facts.subordinate_ids) return (status.st_mode & kByOthers) == kByOthers;
   return faccessat(AT_FDCWD, kTun, R_OK | W_OK, AT_EACCESS) == 0;
 }
 

@@ -21,7 +21,7 @@ struct PastaTexts {
 void judge_pasta(const PastaTexts& texts, HostFacts& facts);
 
 // The same and resolv_conf, of this host. Some tens of microseconds; reads only. `facts` knows
-// `privileged` already.
+// already how sandboxes get their ids.
 void gather_network_facts(HostFacts& facts);
 
 // What to do about a pasta_reason.

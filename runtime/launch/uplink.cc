@@ -25,10 +25,14 @@ Result<std::vector<sock_filter>> filter_of(const UplinkPlan& plan) {
 
 Uplink::Uplink(const Plan& plan, const Belongings& belongings, UniqueFd link, UniqueFd group)
     : plan_(plan.uplink.value_or(UplinkPlan{})), link_(std::move(link)), group_(std::move(group)) {
-  const auto first_id = belongings.first_id();
-  uid_ = first_id ? kNobody : plan.identity.uid;
-  gid_ = first_id ? kNobody : plan.identity.gid;
-  if (first_id) host_uid_ = *first_id + kNobody;
+  if (plan.identity.mapping == IdMapping::single) {
+    uid_ = plan.identity.uid;
+    gid_ = plan.identity.gid;
+    return;
+  }
+  uid_ = gid_ = kNobody;
+  // Subordinate ids are the same on the ground as inside.
+  outer_uid_ = belongings.first_id().value_or(0) + kNobody;
 }
 
 BorrowedFd Uplink::awaited() const {
@@ -64,7 +68,7 @@ Result<void> Uplink::start(const HostPlace& host) {
     return {};
   }
   auto pasta = Pasta::start(
-      {plan_.pasta, host, message->fds[0], message->fds[1], uid_, gid_, host_uid_, group_});
+      {plan_.pasta, host, message->fds[0], message->fds[1], uid_, gid_, outer_uid_, group_});
   group_.reset();
   if (!pasta) return fail(pasta.error());
   pasta_.emplace(std::move(*pasta));

@@ -48,7 +48,7 @@ class Uplink {
 
   UplinkPlan plan_;
   std::uint32_t uid_ = 0, gid_ = 0;
-  std::optional<std::uint32_t> host_uid_;
+  std::optional<std::uint32_t> outer_uid_;
   UniqueFd link_;  // until the program may start
   UniqueFd group_;
   std::optional<Pasta> pasta_;

@@ -215,7 +215,8 @@ Result<Pasta> Pasta::start(const PastaInputs& inputs) {
   if (!ready) return fail(ready.error());
   if (!complaints) return fail(complaints.error());
   // It opens this one anew, by its path.
-  if (inputs.host_uid && fchown(ready->writing.number(), *inputs.host_uid, *inputs.host_uid) != 0)
+  if (inputs.outer_uid &&
+      fchown(ready->writing.number(), *inputs.outer_uid, *inputs.outer_uid) != 0)
     return fail(pasta_error("fchown a pipe"));
 
   int pidfd = -1;

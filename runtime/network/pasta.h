@@ -37,10 +37,10 @@ struct HostPlace {
 struct PastaInputs {
   const std::vector<std::string>& command;
   HostPlace host;
-  BorrowedFd network, user;               // the sandbox's namespaces
-  std::uint32_t uid = 0, gid = 0;         // in there
-  std::optional<std::uint32_t> host_uid;  // the same outside; none: this process's own
-  BorrowedFd group;                       // of cgroup v2, to start in; none: this process's
+  BorrowedFd network, user;                // the sandbox's namespaces
+  std::uint32_t uid = 0, gid = 0;          // in there
+  std::optional<std::uint32_t> outer_uid;  // the same for this process; none: its own
+  BorrowedFd group;                        // of cgroup v2, to start in; none: this process's
 };
 
 class Pasta {

@@ -357,6 +357,24 @@ TEST_F(OpenNetwork, TheProgramCannotChangeIt) {
   }
 }
 
+// Nor may a program that may change everything in its namespace: what counts is outside of that.
+TEST_F(OpenNetwork, ARightToChangeItIsNoWayOut) {
+  const EchoServer loopback("127.0.0.1"), six("::1");
+  const Services services(*host_, {"169.254.169.254"});
+  SandboxSpec spec = open_probe(briefly() + "add-route ; open /dev/net/tun rw ; " +
+                                every_way_to("127.0.0.1", loopback.port()) +
+                                every_way_to("::ffff:127.0.0.1", loopback.port()) +
+                                every_way_to("::1", six.port()) + services.every_way() + "tcp " +
+                                kHost4 + " 9 ; interface-down eth0");
+  spec.user = "root";
+  spec.capabilities = {"net_admin", "net_raw"};
+  const std::string out = out_of(spec);
+  EXPECT_THAT(out, StartsWith("add-route: ok\nopen: ENOENT\n"));
+  EXPECT_THAT(out, ::testing::EndsWith("interface-down: ok\n"));
+  EXPECT_THAT(out, Not(HasSubstr("echo")));
+  EXPECT_EQ(loopback.contacts() + six.contacts() + services.contacts(), 0);
+}
+
 // ---- pasta ----
 
 TEST_F(OpenNetwork, PastaHasNoRightOnTheHostAndNoFile) {
@@ -587,6 +605,38 @@ TEST_F(OpenNetwork, IsAPlainUsersToo) {
             "ETIMEDOUT\ninterface-down: EPERM\n")
       << outcome.err;
   EXPECT_EQ(loopback.contacts() + metadata.contacts(), 0);
+  EXPECT_EQ(host_->processes_left(kPasta, 2), 0u);
+}
+TEST_F(OpenNetwork, OfAPlainUserWithSubordinateIdsHasAPastaThatIsNobody) {
+  COVE_NEEDS_PROGRAM("/usr/bin/newuidmap");
+  const TempDirectory runtime, lies;
+  put_file(lies / "passwd", "root:x:0:0::/root:/bin/sh\nada:x:54321:54321::/:/bin/sh\n");
+  put_file(lies / "subuid", "ada:600100000:65536\n");
+  CommandOptions options = as_plain_user(runtime);
+  const auto become_user = options.in_child;
+  options.in_child = [&] {
+    const auto lie = [&](const char* name, const char* file) {
+      return mount((lies / name).c_str(), file, nullptr, MS_BIND, nullptr) == 0;
+    };
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        !lie("passwd", "/etc/passwd") || !lie("subuid", "/etc/subuid") ||
+        !lie("subuid", "/etc/subgid"))
+      _exit(99);
+    become_user();
+  };
+  const EchoServer server(kHost4);
+  RunningCommand run(cove_run({"--network", "open", "--read-only"},
+                              std::string("tcp ") + kHost4 + " " + server.port() + " ; sleep 60"),
+                     options);
+  ASSERT_TRUE(run.wait_for_output("tcp: echo hello\n"));
+  const std::vector<pid_t> pastas = host_->processes(kPasta);
+  ASSERT_EQ(pastas.size(), 1u);
+  const std::string status = contents_of("/proc/" + std::to_string(pastas[0]) + "/status");
+  // 65534 inside; one less, since 1000 inside is the caller.
+  EXPECT_THAT(line_after(status, "Uid:\t"), StartsWith("600165533\t")) << status;
+  run.kill(SIGKILL);
+  run.wait();
   EXPECT_EQ(host_->processes_left(kPasta, 2), 0u);
 }
 TEST_F(OpenNetwork, OfAPlainUserEndsWithACallerOrLauncherThatIsKilled) {
