@@ -6,6 +6,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/print.h"
+#include "cove/engine.h"
 #include "cove/host.h"
 #include "cove/json.h"
 
@@ -22,7 +23,8 @@ constexpr OptionText kOptions[] = {
 constexpr const char* kUsage = R"(Usage: cove doctor [options]
 
 Says what of a sandbox this host can hold, for the caller as it is: each subject as ok, note,
-degraded (sandboxes run, and something is lost) or broken (no sandbox can run).
+degraded (sandboxes run, and something is lost) or broken (no sandbox can run). The last subject is a
+sandbox that was set up, and taken down again.
 
 )";
 
@@ -55,6 +57,21 @@ std::string describe(const std::vector<Finding>& findings) {
   return text;
 }
 
+bool is_broken(const std::vector<Finding>& findings) {
+  return std::any_of(findings.begin(), findings.end(),
+                     [](const Finding& finding) { return finding.severity == Severity::broken; });
+}
+
+Finding try_sandbox(const std::string& cgroup_parent) {
+  EngineOptions options;
+  options.launch_from = LaunchFrom::this_process;
+  options.cgroup_parent = cgroup_parent;
+  auto engine = Engine::create(options);
+  if (engine) return cove::try_sandbox(*engine);
+  return {"sandbox", Severity::broken, engine.error().what, "no sandbox can run",
+          engine.error().hint};
+}
+
 }  // namespace
 
 int doctor_command(Words words) {
@@ -75,15 +92,13 @@ int doctor_command(Words words) {
 
   const Result<HostFacts> host = gather_host_facts(cgroup_parent);
   if (!host) return complain(host.error());
-  const std::vector<Finding> findings = diagnose(*host);
+  std::vector<Finding> findings = diagnose(*host);
+  if (!is_broken(findings)) findings.push_back(try_sandbox(cgroup_parent));
   const std::string text =
       json ? "{\"host\":" + to_json(*host) + ",\"findings\":" + to_json(findings) + "}\n"
            : describe(findings);
   if (!print(text)) return kExitOurError;
-  const bool broken = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
-    return finding.severity == Severity::broken;
-  });
-  return broken ? 1 : 0;
+  return is_broken(findings) ? 1 : 0;
 }
 
 }  // namespace cove::cli

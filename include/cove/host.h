@@ -9,6 +9,8 @@
 
 namespace cove {
 
+class Engine;
+
 // Reads /proc and /sys; starts nothing and changes nothing. A few hundred microseconds.
 // `cgroup_parent` as in EngineOptions; `env_allowlist` names the variables to copy from the
 // environment.
@@ -32,6 +34,11 @@ struct Finding {
 
 // Turns facts into findings: pure, so that a recorded host can be diagnosed anywhere.
 std::vector<Finding> diagnose(const HostFacts& host);
+
+// What can be read does not tell all: a container or a service may forbid what the kernel has. Sets
+// up a sandbox of the host's tools, up to a command that is not there, and says at which step that
+// failed and what to do. Some milliseconds.
+Finding try_sandbox(Engine& engine);
 
 std::string_view to_string(Severity severity);
 

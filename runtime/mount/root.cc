@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <set>
 
 #include "runtime/identity/id_map.h"
+#include "runtime/mount/copy_tree.h"
 #include "runtime/mount/mount.h"
 
 namespace cove {
@@ -137,22 +139,6 @@ class RootBuilder {
     for (const auto& [path, target] : plan_.root.host_links) {
       if (auto done = make_link(target, "upper" + path); !done) return done;
     }
-    return hide_paths();
-  }
-
-  // An overlay's whiteout in the upper directory: the lower name is not there at all.
-  Result<void> hide_paths() {
-    for (const std::string& path : plan_.root.hidden_paths) {
-      for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
-           slash = path.find('/', slash + 1)) {
-        auto made = make_directory("upper" + path.substr(0, slash), 0755);
-        if (!made && made.error().sys_errno != EEXIST) return made;
-      }
-      if (mknodat(stage_.number(), ("upper" + path).c_str(), S_IFCHR, makedev(0, 0)) != 0 &&
-          errno != EEXIST) {
-        return fail(root_error("hide", path));
-      }
-    }
     return {};
   }
 
@@ -281,13 +267,53 @@ class RootBuilder {
           !done)
         return done;
       if (path == "/etc") {
-        std::vector<UniqueFd> lower;
-        lower.push_back(std::move(mount));
-        auto overlay = overlay_of(lower, "upper/etc");
-        if (!overlay) return fail(overlay.error());
-        mount = std::move(*overlay);
+        auto own = make_etc(std::move(mount));
+        if (!own) return fail(own.error());
+        mount = std::move(*own);
       }
       out_.host_directories.push_back({path, std::move(mount)});
+    }
+    return {};
+  }
+
+  // The host's, without what is hidden, with our own files, and writable.
+  Result<UniqueFd> make_etc(UniqueFd etc) {
+    if (!has_locked_mounts("etc")) {
+      if (auto done = hide_paths(); !done) return fail(done.error());
+      std::vector<UniqueFd> lower;
+      lower.push_back(std::move(etc));
+      return overlay_of(lower, "upper/etc");
+    }
+    const UniqueFd own(openat(stage_.number(), "upper/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!own) return fail(root_error("open scratch", "/etc"));
+    const std::set<std::string> hidden(plan_.root.hidden_paths.begin(),
+                                       plan_.root.hidden_paths.end());
+    if (auto done = copy_tree({etc, own, "/etc", hidden, ids_.root_uid, ids_.root_gid}); !done)
+      return fail(done.error());
+    return clone_scratch("upper/etc", kSafeAttributes, Recursive::no);
+  }
+
+  // Mounts below a directory that a user namespace has inherited hide what is under them. So the
+  // kernel gives away no such directory without them, and overlays none: containers mount
+  // /etc/hosts.
+  bool has_locked_mounts(const char* path) {
+    const auto alone = clone_mount(host_root_, path, Recursive::no);
+    return !alone && alone.error().sys_errno == EINVAL;
+  }
+
+  // An overlay's whiteout in the upper directory: the lower name is not there at all. A file of
+  // ours hides it as well.
+  Result<void> hide_paths() {
+    for (const std::string& path : plan_.root.hidden_paths) {
+      for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+           slash = path.find('/', slash + 1)) {
+        auto made = make_directory("upper" + path.substr(0, slash), 0755);
+        if (!made && made.error().sys_errno != EEXIST) return made;
+      }
+      if (mknodat(stage_.number(), ("upper" + path).c_str(), S_IFCHR, makedev(0, 0)) != 0 &&
+          errno != EEXIST) {
+        return fail(root_error("hide", path));
+      }
     }
     return {};
   }

@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // Of a sanitized build the executables are dynamic: what they would need is not in the image.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef COVE_SANITIZED
 constexpr bool kStatic = false;
 #else
 constexpr bool kStatic = true;
