@@ -50,6 +50,7 @@ struct HostFacts {
   std::string architecture;    // uname -m
   std::uint32_t uid = 0;       // effective ids of the caller
   std::uint32_t gid = 0;
+  std::uint32_t uid_outside = 0;  // what the parent of the caller's user namespace calls uid
   bool privileged = false;  // root with CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID, in a namespace
                             // that maps many ids
   bool can_mknod = false;   // CAP_MKNOD in the initial user namespace

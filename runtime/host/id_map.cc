@@ -41,4 +41,12 @@ bool maps_slot_ids(std::string_view map) {
   return false;
 }
 
+std::uint32_t id_in_parent(std::string_view map, std::uint32_t id) {
+  while (const std::optional<Extent> extent = take_extent(map)) {
+    if (id >= extent->inside && id - extent->inside < extent->count)
+      return static_cast<std::uint32_t>(extent->outside + (id - extent->inside));
+  }
+  return id;
+}
+
 }  // namespace cove

@@ -19,4 +19,7 @@ bool is_initial_id_map(std::string_view map);
 // have every capability and still cannot give a sandbox a range of its own.
 bool maps_slot_ids(std::string_view map);
 
+// What the namespace's parent calls an id; the id itself where it is not mapped.
+std::uint32_t id_in_parent(std::string_view map, std::uint32_t id);
+
 }  // namespace cove

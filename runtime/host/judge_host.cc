@@ -68,6 +68,7 @@ HostFacts judge_host(const HostTexts& texts, const GroupReader& read_group) {
   host.architecture = texts.architecture;
   host.uid = texts.uid;
   host.gid = texts.gid;
+  host.uid_outside = id_in_parent(texts.uid_map, texts.uid);
   host.privileged = is_privileged(texts);
   host.can_mknod =
       host.privileged && has_capability(texts, CAP_MKNOD) && is_initial_id_map(texts.uid_map);

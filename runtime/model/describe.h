@@ -193,6 +193,7 @@ void describe(V& v, S& s) {
   v.field("architecture", s.architecture);
   v.field("uid", s.uid);
   v.field("gid", s.gid);
+  v.field("uid_outside", s.uid_outside);
   v.field("privileged", s.privileged);
   v.field("can_mknod", s.can_mknod);
   v.field("subordinate_ids", s.subordinate_ids);

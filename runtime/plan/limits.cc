@@ -158,13 +158,13 @@ void plan_weights(Draft& draft) {
 }
 
 // RLIMIT_NPROC counts per user and, since 5.14, per user namespace, so it counts one sandbox alone.
-// The kernel never holds its own root to it, and with one id that may be who we are. Who may change
-// its id is counted anew with each.
+// The kernel never holds its own root to it, and with one id that may be who we are, unless the 0
+// that we are is somebody else outside. Who may change its id is counted anew with each.
 bool rlimit_can_count(const Draft& draft) {
   const HostFacts& host = draft.host;
   if (host.privileged && holds_capability(draft, "setuid")) return false;
   return parse_kernel_version(host.kernel_release) >= kKernelForCgroupKill &&
-         (host.privileged || host.uid != 0);
+         (host.privileged || host.uid != 0 || host.uid_outside != 0);
 }
 
 void plan_pids(Draft& draft) {

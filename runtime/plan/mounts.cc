@@ -43,6 +43,10 @@ void mount_proc(Draft& draft) {
   };
   for (const char* path : kMaskedPaths) add(MountKind::mask, path);
   for (const char* path : kReadOnlyPaths) add(MountKind::read_only, path);
+  // To the kernel, init belongs to the root of the user namespace that Cove was started in, to whom
+  // it gives init's /proc directory. Where that root is the program, too, it could have init killed
+  // first when memory is short (oom_score_adj).
+  if (!draft.host.privileged && draft.host.uid == 0) add(MountKind::read_only, "/proc/1");
 }
 
 bool is_a_target(const Draft& draft, std::string_view path) {

@@ -437,6 +437,7 @@ TEST(Leaks, FiveHundredRunsLeaveNothing) {
   EXPECT_LE(processes_of_ours().size(), launchers_before.size());
 }
 TEST(Leaks, TheLaunchersMemoryAndDescriptorsStayFlat) {
+  COVE_NEEDS_PRIVILEGE();
   const std::vector<std::string> before = processes_of_ours();
   auto engine = Engine::create();
   ASSERT_TRUE(engine);
@@ -472,6 +473,7 @@ std::vector<std::string> descriptors_that_do_not_match(const std::string& pid,
   return found;
 }
 TEST(Leaks, TheLauncherHoldsNothingOfTheCaller) {
+  COVE_NEEDS_PRIVILEGE();
   setenv("TOKEN_OF_THE_CALLER", "hush-hush", 1);
   const std::vector<std::string> before = processes_of_ours();
   auto engine = Engine::create();

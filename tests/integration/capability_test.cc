@@ -66,8 +66,10 @@ TEST(Capabilities, OfAllAreAllThatAreGrantable) {
 }
 TEST(Capabilities, AreOfUse) {
   const std::string use = "put /tmp/f x ; chown /tmp/f 0 ; socket 2 3 1";
-  EXPECT_EQ(out_of(holding({}, use)), "put: ok\nchown: EPERM\nsocket 2: EPERM\n");
-  if (geteuid() == 0) {
+  const bool one_id = !host_facts().privileged && !host_facts().subordinate_ids;
+  EXPECT_EQ(out_of(holding({}, use)), std::string("put: ok\nchown: ") +
+                                          (one_id ? "EINVAL" : "EPERM") + "\nsocket 2: EPERM\n");
+  if (!one_id) {
     EXPECT_EQ(out_of(holding({"chown", "net_raw"}, use)), "put: ok\nchown: ok\nsocket 2: ok\n");
   } else {
     EXPECT_EQ(out_of(holding({"net_raw"}, "socket 2 3 1")), "socket 2: ok\n");
@@ -120,6 +122,9 @@ class AllCapabilities : public ::testing::TestWithParam<Widest> {
 TEST_P(AllCapabilities, DoNotLookIntoPid1) {
   for (const std::string& line :
        lines("pry 1 ; put /proc/1/oom_score_adj 1000 ; put /proc/1/comm renamed")) {
+    // Where Cove's caller is the root of a user namespace, the kernel has that root list the
+    // numbers of init's descriptors; none can be opened.
+    if (line == "fd: ok" && !host_facts().privileged && geteuid() == 0) continue;
     EXPECT_THAT(line, Not(EndsWith(": ok")));
   }
 }

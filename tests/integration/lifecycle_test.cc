@@ -376,6 +376,7 @@ TEST_F(KilledCommand, AGroupThatCannotBeMadeLeavesNothing) {
   EXPECT_EQ(engine->run(probe("exit 3")).exit_code, 3);
 }
 TEST_F(KilledCommand, AParentThatIsMadeLaterIsSeen) {
+  COVE_NEEDS_LIMIT("memory");
   if (geteuid() != 0) GTEST_SKIP() << "needs root";
   auto engine = engine_below(groups_.parent() + "/late");
   ASSERT_TRUE(engine);

@@ -71,7 +71,7 @@ TEST_F(Bind, ShowsADirectoryAndTakesWhatIsWritten) {
   EXPECT_THAT(names_in(source.path()), ElementsAre("in", "new", "out"));
 }
 TEST_F(Bind, WhatIsWrittenBelongsToTheOwnerOfTheDirectory) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  COVE_NEEDS_PRIVILEGE();
   for (const uid_t owner : {0u, 1000u, 12345u}) {
     const TempDirectory source;
     ASSERT_EQ(chown(source.path().c_str(), owner, owner + 1), 0);
@@ -88,7 +88,7 @@ TEST_F(Bind, WhatIsWrittenBelongsToTheOwnerOfTheDirectory) {
   }
 }
 TEST_F(Bind, TheOwnersPrivateFilesCanBeReadAndOthersCannot) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  COVE_NEEDS_PRIVILEGE();
   const TempDirectory source;
   ASSERT_EQ(chown(source.path().c_str(), 12345, 12345), 0);
   put_file(source / "own", "own", 0600);

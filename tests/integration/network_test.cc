@@ -378,6 +378,7 @@ TEST_F(OpenNetwork, ARightToChangeItIsNoWayOut) {
 // ---- pasta ----
 
 TEST_F(OpenNetwork, PastaHasNoRightOnTheHostAndNoFile) {
+  COVE_NEEDS_PRIVILEGE();
   auto engine = Engine::create();
   ASSERT_TRUE(engine);
   auto sandbox = engine->launch(open_probe("sleep 60"));
@@ -608,6 +609,7 @@ TEST_F(OpenNetwork, IsAPlainUsersToo) {
   EXPECT_EQ(host_->processes_left(kPasta, 2), 0u);
 }
 TEST_F(OpenNetwork, OfAPlainUserWithSubordinateIdsHasAPastaThatIsNobody) {
+  COVE_NEEDS_PRIVILEGE();
   COVE_NEEDS_PROGRAM("/usr/bin/newuidmap");
   const TempDirectory runtime, lies;
   put_file(lies / "passwd", "root:x:0:0::/root:/bin/sh\nada:x:54321:54321::/:/bin/sh\n");

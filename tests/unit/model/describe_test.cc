@@ -70,7 +70,8 @@ TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(CgroupFacts, 8, a, b, c, d, e, f, g, h);
   EXPECT_DESCRIBED(SubordinateIds, 2, a, b);
-  EXPECT_DESCRIBED(HostFacts, 22, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v);
+  EXPECT_DESCRIBED(HostFacts, 23, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
+                   w);
   EXPECT_DESCRIBED(ImageConfig, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(ImageFacts, 12, a, b, c, d, e, f, g, h, i, j, k, l);
   EXPECT_DESCRIBED(SourceFacts, 9, a, b, c, d, e, f, g, h, i);

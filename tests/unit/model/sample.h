@@ -97,6 +97,7 @@ inline HostFacts full_host_facts() {
   facts.architecture = "x86_64";
   facts.uid = 4294967295U;
   facts.gid = 7;
+  facts.uid_outside = 8;
   facts.privileged = facts.can_mknod = facts.user_namespaces = true;
   facts.user_namespaces_reason = "none";
   facts.seccomp = facts.overlay = facts.tmpfs_user_xattr = true;
