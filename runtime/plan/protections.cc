@@ -79,10 +79,27 @@ void plan_setuid_files(Draft& draft) {
   }
 }
 
+// What is only watched is not held: nothing is said to be enforced.
+void plan_trace(Draft& draft, const std::string& filter) {
+  if (draft.wanted(Protection::seccomp)) {
+    draft.refuse(
+        problem(ErrorCode::invalid_argument, "seccomp", "$.seccomp_mode",
+                "\"trace\" lets every system call through, and counts those that the filter "
+                "refuses",
+                "add \"require\": {\"seccomp\": \"off\"} (--danger-no-seccomp)"));
+  } else if (!draft.host.seccomp) {
+    const Loss loss = no_filters();
+    draft.refuse(problem(ErrorCode::isolation_unavailable, "seccomp", "$.seccomp_mode",
+                         "no filter can be traced: " + loss.reason, loss.cure));
+  }
+  draft.plan.seccomp_trace = filter;
+}
+
 void plan_filter(Draft& draft) {
+  const std::string name = draft.spec.seccomp.value_or("default");
+  if (draft.spec.seccomp_mode == SeccompMode::trace) return plan_trace(draft, name);
   if (!draft.wanted(Protection::seccomp)) return;
   if (!draft.host.seccomp) return draft.lose(Protection::seccomp, no_filters());
-  const std::string name = draft.spec.seccomp.value_or("default");
   draft.plan.seccomp.push_back(name);
   draft.hold(Protection::seccomp, "filter:" + name);
 }
