@@ -35,8 +35,8 @@ long load(const sock_fprog& program, unsigned long flags) {
 long load_with_listener(const std::vector<sock_filter>& filter) {
   const sock_fprog program{static_cast<unsigned short>(filter.size()),
                            const_cast<sock_filter*>(filter.data())};
-  // 5.19: a signal does not take a call back that the supervisor has read, which would have it made,
-  // and counted, once more.
+  // 5.19: a call that the supervisor has read is no longer interrupted by a signal. Else a program
+  // with a busy timer (Go's scheduler) makes a call again and again and never gets past it.
   const long listener = load(program, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
   return listener < 0 && errno == EINVAL ? load(program, 0) : listener;
 }

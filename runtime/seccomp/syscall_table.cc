@@ -59,9 +59,8 @@ std::string architecture_name(std::uint32_t token) {
 
 // To the kernel x32 is x86-64 with a bit in the number.
 std::uint32_t token_of(std::uint32_t architecture, int number) {
-  constexpr std::uint32_t kX32Bit = 0x40000000;
-  const bool x32 =
-      architecture == SCMP_ARCH_X86_64 && (static_cast<std::uint32_t>(number) & kX32Bit) != 0;
+  constexpr int kX32Bit = 0x40000000;
+  const bool x32 = architecture == SCMP_ARCH_X86_64 && number >= kX32Bit;
   return x32 ? SCMP_ARCH_X32 : architecture;
 }
 

@@ -66,8 +66,7 @@ CallTracer::CallTracer(TraceInputs inputs)
 
 void CallTracer::on_event() {
   if (!listener_) return take_listener();
-  int left = kAnswersPerEvent;
-  while (left > 0 && is_asked() && answer_one()) --left;
+  for (int left = kAnswersPerEvent; left > 0 && is_asked(); --left) answer_one();
 }
 
 void CallTracer::stop() {
@@ -93,22 +92,31 @@ bool CallTracer::is_asked() {
   return false;
 }
 
-// False where there is nothing more to do now.
-bool CallTracer::answer_one() {
+void CallTracer::answer_one() {
   std::fill(question_.begin(), question_.end(), 0);  // the kernel asks for it
-  if (ioctl(listener_.number(), SECCOMP_IOCTL_NOTIF_RECV, question_.data()) != 0)
-    return errno == ENOENT || errno == EINTR;
+  if (ioctl(listener_.number(), SECCOMP_IOCTL_NOTIF_RECV, question_.data()) != 0) {
+    if (errno != ENOENT && errno != EINTR) stop();
+    return;
+  }
   seccomp_notif question{};
   std::memcpy(&question, question_.data(), sizeof question);
   seccomp_notif_resp answer{};
   answer.id = question.id;
   answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-  std::memcpy(answer_.data(), &answer, sizeof answer);
-  // ENOENT: its caller was killed meanwhile; or interrupted, and then it calls again.
-  if (ioctl(listener_.number(), SECCOMP_IOCTL_NOTIF_SEND, answer_.data()) != 0)
-    return errno == ENOENT;
+  if (!send_answer(answer)) return;
   const Result<std::uint32_t> refusal = evaluate(filter_, question.data);
   counts_.add(question.data, refusal.value_or(SECCOMP_RET_KILL_PROCESS));
+}
+
+// False where nobody waits for it any more (ENOENT): the caller was killed; or interrupted, and then
+// it calls again. So only what was let through is counted.
+bool CallTracer::send_answer(const seccomp_notif_resp& answer) {
+  std::memcpy(answer_.data(), &answer, sizeof answer);
+  while (ioctl(listener_.number(), SECCOMP_IOCTL_NOTIF_SEND, answer_.data()) != 0) {
+    if (errno == EINTR) continue;  // a signal to us; the caller waits still
+    if (errno != ENOENT) stop();
+    return false;
+  }
   return true;
 }
 

@@ -60,7 +60,8 @@ class CallTracer {
  private:
   void take_listener();
   bool is_asked();
-  bool answer_one();
+  void answer_one();
+  bool send_answer(const seccomp_notif_resp& answer);
 
   const std::string name_;
   const std::vector<sock_filter> filter_;
