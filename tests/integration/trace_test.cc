@@ -259,5 +259,28 @@ TEST(SeccompTraceCommand, KilledWhileCallsWaitLeavesNothing) {
   EXPECT_EQ(processes_left(marker, 2), 0u);
 }
 
+// Before, while and after the listener goes up; and while the exec waits for an answer, and init for
+// the exec.
+TEST(SeccompTraceCommand, KilledAtAnyMomentOfItsStartLeavesNothing) {
+  const PrivateGroups groups;
+  const TempDirectory directory;
+  put_file(directory / "filter.json", R"({"defaultAction": "SCMP_ACT_KILL_PROCESS"})");
+  const std::string marker = unique_marker();
+  for (int i = 0; i < 40; ++i) {
+    RunningCommand run(
+        cove_run({"--seccomp-mode", "trace", "--danger-no-seccomp", "--security-opt",
+                  "seccomp=" + (directory / "filter.json"), "--cgroup-parent", groups.parent()},
+                 "mark " + marker + " ; sleep 300"));
+    std::this_thread::sleep_for(std::chrono::microseconds(i * 200));
+    run.kill(SIGKILL);
+    run.wait();
+  }
+  EXPECT_EQ(processes_left(marker, 2), 0u);
+  const double end = seconds_now() + 2;
+  while (!groups.left().empty() && seconds_now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_THAT(groups.left(), IsEmpty()) << "a group with a process in it cannot be removed";
+}
+
 }  // namespace
 }  // namespace cove::testing
