@@ -1,14 +1,23 @@
 // SeccompMode::trace on the real kernel: nothing is refused, everything that would be is counted.
+#include "runtime/seccomp/trace.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <string>
 #include <thread>
 
-#include "cove/json.h"
+#include "runtime/init/traced_filter.h"
+#include "runtime/kernel/message.h"
+#include "runtime/seccomp/filter.h"
 #include "tests/support/host.h"
 #include "tests/support/sandbox.h"
 
@@ -209,6 +218,43 @@ TEST(SeccompTrace, NeedsADescriptorForItself) {
   EXPECT_EQ(result.error->step, "seccomp");
   EXPECT_EQ(result.error->sys_errno, EMFILE);
   EXPECT_THAT(result.error->hint, HasSubstr("open_files"));
+}
+
+// Allows all but what lies on the way from the filter to the program's first instruction.
+constexpr const char* kRefusesTheWay = R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+  {"names": ["execve", "sendmsg", "close"], "action": "SCMP_ACT_KILL_PROCESS"}]})";
+
+// Else an exec that waits for an answer would wait for ever behind a supervisor that was killed: the
+// caller itself would keep open what it waits for.
+TEST(TracedFilter, IsKeptByNobodyButWhoListens) {
+  const TempDirectory directory;
+  put_file(directory / "filter.json", kRefusesTheWay);
+  const auto filter = find_filter(directory / "filter.json", -1);
+  ASSERT_TRUE(filter.has_value()) << filter.error().message();
+  const auto program = tracing_filter(filter->program);
+  ASSERT_TRUE(program.has_value()) << program.error().message();
+  auto link = make_socket_pair();
+  ASSERT_TRUE(link.has_value());
+
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(10);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(201);
+    if (!load_traced_filter(*program, link->second)) _exit(202);
+    char* const words[] = {const_cast<char*>("/bin/true"), nullptr};
+    execve(words[0], words, words + 1);
+    _exit(errno);
+  }
+  auto message = receive_message(link->first);
+  ASSERT_TRUE(message.has_value());
+  ASSERT_EQ(message->fds.size(), 1u);
+  pollfd asked{message->fds[0].number(), POLLIN, 0};
+  EXPECT_EQ(poll(&asked, 1, 5000), 1) << "its execve waits";
+  message->fds.clear();
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == ENOSYS) << status;
 }
 
 std::vector<std::string> tracing_command(const std::string& commands) {
