@@ -213,6 +213,7 @@ TEST(HostTools, BashEditsLinesAndHasJobControl) {
   EXPECT_TRUE(terminal.wait_for("Stopped")) << terminal.screen();
   terminal.type("bg; kill %1; wait %1; echo ended $?\r");
   EXPECT_TRUE(terminal.wait_for("ended 143")) << terminal.screen();
+  EXPECT_TRUE(terminal.wait_for("$ ")) << "before it asks, an end of file may go to nobody";
   terminal.type("\x04");
   EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
   EXPECT_TRUE(terminal.is_as_before());
