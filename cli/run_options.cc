@@ -378,7 +378,7 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
 
     {{"danger-host-network", 0, "", kDanger, "let --network host be"},
      [](Builder& b, Text v) { b.danger_host_network = b.flag(v); }},
-    {{"danger-no-seccomp", 0, "", kDanger, "no system call filter"},
+    {{"danger-no-seccomp", 0, "", kDanger, "no system call filter, or one that only counts"},
      [](Builder& b, Text v) { b.danger_no_seccomp = b.flag(v); }},
 
     {{"store", 0, "DIR", kCove, "the image store; default: $COVE_ROOT"},

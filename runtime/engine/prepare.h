@@ -38,7 +38,7 @@ struct Prepared {
   Belongings belongings;
   Lease lease;  // dropped when the groups are of no more use
   GroupTree groups;
-  std::vector<std::vector<sock_filter>> filters;  // with a trace, the last one is that of its own
+  std::vector<std::vector<sock_filter>> filters;  // with `trace`, the last one is the traced
   std::optional<PreparedTrace> trace;
   ProgramPipes pipes;
   std::vector<Milestone> milestones;

@@ -10,7 +10,8 @@
 //                                  | ---- exited --------------> |   and no other process is left
 //      or                          | ---- failed --------------> |   a step before the exec failed
 //
-// A sandbox with an uplink has a second socket, between init and launcher; see launch/uplink.h.
+// A sandbox with an uplink has a second socket, between init and launcher; see launch/uplink.h. Where
+// the program is traced, it says one thing itself, to the supervisor; see traced_filter.h.
 //
 // End of file on the socket ends the other side: the supervisor holds its end alone, so init
 // notices whatever way it dies, and the kernel kills a pid namespace with its init.

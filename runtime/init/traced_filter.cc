@@ -21,7 +21,7 @@ namespace {
 Error listener_error(std::string what) {
   Error error = errno_error(ErrorCode::setup_failed, "seccomp", std::move(what));
   if (error.sys_errno == EBUSY)
-    error.hint = "this process's system calls have a listener already: Cove was itself started so";
+    error.hint = "Cove itself runs under a filter with a listener, and the kernel allows one";
   if (error.sys_errno == EMFILE) error.hint = "raise resources.open_files";
   return error;
 }
@@ -65,9 +65,13 @@ Result<void> load_traced_filter(const std::vector<sock_filter>& filter, Borrowed
   const long listener = load_with_listener(filter);
   if (listener < 0) return fail(listener_error("load the filter with a listener"));
   const long sent = send_unasked(link, static_cast<int>(listener));
-  const Error error = listener_error("send the filter's listener");
+  const int reason = errno;
+  // Before anything else: a call of ours that is asked about (for memory, say) would wait for
+  // ourselves.
   syscall(SYS_close, listener, 0, 0, kUnasked);
-  return sent < 0 ? fail(error) : Result<void>{};
+  if (sent >= 0) return {};
+  errno = reason;
+  return fail(listener_error("send the filter's listener"));
 }
 
 }  // namespace cove

@@ -224,37 +224,73 @@ TEST(SeccompTrace, NeedsADescriptorForItself) {
 constexpr const char* kRefusesTheWay = R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
   {"names": ["execve", "sendmsg", "close"], "action": "SCMP_ACT_KILL_PROCESS"}]})";
 
-// Else an exec that waits for an answer would wait for ever behind a supervisor that was killed: the
-// caller itself would keep open what it waits for.
-TEST(TracedFilter, IsKeptByNobodyButWhoListens) {
-  const TempDirectory directory;
-  put_file(directory / "filter.json", kRefusesTheWay);
-  const auto filter = find_filter(directory / "filter.json", -1);
-  ASSERT_TRUE(filter.has_value()) << filter.error().message();
-  const auto program = tracing_filter(filter->program);
-  ASSERT_TRUE(program.has_value()) << program.error().message();
-  auto link = make_socket_pair();
-  ASSERT_TRUE(link.has_value());
+class TracedFilter : public ::testing::Test {
+ protected:
+  static constexpr int kNotLoaded = 202;
 
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
+  void SetUp() override {
+    const TempDirectory directory;
+    put_file(directory / "filter.json", kRefusesTheWay);
+    const auto filter = find_filter(directory / "filter.json", -1);
+    ASSERT_TRUE(filter.has_value()) << filter.error().message();
+    auto traced = tracing_filter(filter->program);
+    ASSERT_TRUE(traced.has_value()) << traced.error().message();
+    program_ = std::move(*traced);
+    auto link = make_socket_pair();
+    ASSERT_TRUE(link.has_value());
+    link_ = std::move(*link);
+  }
+
+  // A process that loads the filter and exits with what `then` says.
+  template <typename Then>
+  pid_t load_in_child(Then then) {
+    const pid_t child = fork();
+    EXPECT_GE(child, 0);
+    if (child != 0) return child;
     alarm(10);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(201);
-    if (!load_traced_filter(*program, link->second)) _exit(202);
+    if (!load_traced_filter(program_, link_.second)) _exit(kNotLoaded);
+    _exit(then());
+  }
+
+  static int status_of(pid_t child) {
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+  }
+
+  std::vector<sock_filter> program_;
+  SocketPair link_;
+};
+
+// Else an exec that waits for an answer would wait for ever behind a supervisor that was killed: the
+// caller itself would keep open what it waits for.
+TEST_F(TracedFilter, IsKeptByNobodyButWhoListens) {
+  const pid_t child = load_in_child([] {
     char* const words[] = {const_cast<char*>("/bin/true"), nullptr};
     execve(words[0], words, words + 1);
-    _exit(errno);
-  }
-  auto message = receive_message(link->first);
+    return errno;
+  });
+  auto message = receive_message(link_.first);
   ASSERT_TRUE(message.has_value());
   ASSERT_EQ(message->fds.size(), 1u);
   pollfd asked{message->fds[0].number(), POLLIN, 0};
   EXPECT_EQ(poll(&asked, 1, 5000), 1) << "its execve waits";
   message->fds.clear();
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == ENOSYS) << status;
+  EXPECT_EQ(status_of(child), ENOSYS);
+}
+
+TEST_F(TracedFilter, WithNobodyThereToListenFailsAndDoesNotWait) {
+  link_.first.reset();
+  EXPECT_EQ(status_of(load_in_child([] { return 0; })), kNotLoaded);
+}
+
+TEST_F(TracedFilter, IsTheOnlyOneOfAProcessWithAListener) {
+  const pid_t child = load_in_child([this] {
+    const auto second = load_traced_filter(program_, link_.second);
+    return second || second.error().hint.empty() ? 0 : second.error().sys_errno;
+  });
+  EXPECT_EQ(status_of(child), EBUSY);
 }
 
 std::vector<std::string> tracing_command(const std::string& commands) {
