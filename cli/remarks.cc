@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "cli/trace_table.h"
+
 namespace cove::cli {
 namespace {
 
@@ -88,6 +90,9 @@ std::vector<std::string> remarks(const SandboxSpec& spec, const SandboxResult& r
   add_truncation(lines, "stderr", result.stderr_stream, spec);
   for (const Degradation& lost : result.degraded) {
     lines.push_back("degraded: " + std::string(to_string(lost.protection)) + ": " + lost.reason);
+  }
+  if (result.seccomp_trace) {
+    for (std::string& line : trace_table(*result.seccomp_trace)) lines.push_back(std::move(line));
   }
   return lines;
 }

@@ -214,6 +214,12 @@ void set_security_opt(Builder& b, Text text) {
   if (policy && *policy) b.seccomp = std::move(*policy);
 }
 
+void set_seccomp_mode(Builder& b, Text text) {
+  static constexpr std::array<std::pair<std::string_view, SeccompMode>, 2> kModes{
+      {{"enforce", SeccompMode::enforce}, {"trace", SeccompMode::trace}}};
+  if (const auto mode = b.named(text, kModes)) b.spec().seccomp_mode = *mode;
+}
+
 void add_capability(Builder& b, std::vector<std::string>& names, Text text) {
   if (auto name = b.value_of(parse_capability(text))) names.push_back(std::move(*name));
 }
@@ -357,6 +363,9 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
      set_private_networks},
     {{"security-opt", 0, "seccomp=POLICY", kIsolation, "a policy's name or file, or unconfined"},
      set_security_opt},
+    {{"seccomp-mode", 0, "MODE", kIsolation,
+      "enforce (default), trace (a danger: count what it refuses)"},
+     set_seccomp_mode},
     {{"cap-add", 0, "NAME", kIsolation, "a capability inside: NET_BIND_SERVICE ..., ALL"},
      [](Builder& b, Text v) { add_capability(b, b.capabilities.added, v); }},
     {{"cap-drop", 0, "NAME", kIsolation, "not this one; ALL: none, which is the default"},
@@ -369,7 +378,7 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
 
     {{"danger-host-network", 0, "", kDanger, "let --network host be"},
      [](Builder& b, Text v) { b.danger_host_network = b.flag(v); }},
-    {{"danger-no-seccomp", 0, "", kDanger, "no system call filter"},
+    {{"danger-no-seccomp", 0, "", kDanger, "no system call filter, or one that only counts"},
      [](Builder& b, Text v) { b.danger_no_seccomp = b.flag(v); }},
 
     {{"store", 0, "DIR", kCove, "the image store; default: $COVE_ROOT"},
@@ -499,17 +508,27 @@ void set_dangers(Builder& b) {
   }
 
   const bool unconfined = b.seccomp == "unconfined";
+  const bool traced = b.spec().seccomp_mode == SeccompMode::trace;
   if (b.seccomp) b.spec().seccomp = b.seccomp;
+  if (traced && unconfined) {
+    b.option = "--seccomp-mode";
+    b.mistake("trace needs a filter to ask", "leave --security-opt seccomp=unconfined out");
+  }
   if (b.danger_no_seccomp) {
     b.option = "--danger-no-seccomp";
-    if (b.seccomp && !unconfined) b.mistake("contradicts --security-opt seccomp=" + *b.seccomp);
+    if (b.seccomp && !unconfined && !traced)
+      b.mistake("contradicts --security-opt seccomp=" + *b.seccomp);
     b.require[Protection::seccomp] = Requirement::off;
+  } else if (traced && !is_off(Protection::seccomp)) {
+    b.option = "--seccomp-mode";
+    b.mistake("trace gives the program every system call of the kernel, and only counts",
+              "add --danger-no-seccomp if that is meant");
   } else if (unconfined && !is_off(Protection::seccomp)) {
     b.option = "--security-opt";
     b.mistake("seccomp=unconfined gives the program every system call of the kernel",
               "add --danger-no-seccomp if that is meant");
   }
-  if (b.danger_no_seccomp || unconfined) b.spec().seccomp.reset();
+  if ((b.danger_no_seccomp && !traced) || unconfined) b.spec().seccomp.reset();
 }
 
 // --best-effort: limits that a host may be unable to hold, and what a user without privilege or

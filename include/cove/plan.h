@@ -145,8 +145,9 @@ struct Plan {
   CgroupPlan cgroup;
   std::vector<LimitPlan> limits;
   std::vector<RlimitPlan> rlimits;
-  std::vector<std::string> seccomp;       // filters, loaded in this order; empty: none
-  std::vector<std::string> capabilities;  // that the program holds, "net_admin"; usually none
+  std::vector<std::string> seccomp;          // filters, loaded in this order; empty: none
+  std::optional<std::string> seccomp_trace;  // one that refuses nothing: what it would is counted
+  std::vector<std::string> capabilities;     // that the program holds, "net_admin"; usually none
   ProcessPlan process;
   StdinSpec stdin_source;
   bool tty = false;  // then all output is one stream, stdout

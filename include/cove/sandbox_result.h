@@ -67,6 +67,21 @@ struct Degradation {
   std::string reason;
 };
 
+// Calls that a filter would have refused, and that were let through.
+struct TracedCall {
+  std::string syscall;       // "mount"; where this build has no name for it, its number: "470"
+  std::string architecture;  // of the call: "x86_64"; that of another one is refused by all filters
+  std::string answer;        // the filter's: "EPERM", "kill_process", "kill_thread" or "trap"
+  std::uint64_t count = 0;
+};
+
+// Of SeccompMode::trace.
+struct SeccompTrace {
+  std::string filter;             // the one that was asked
+  std::vector<TracedCall> calls;  // the most frequent first, then by name; at most 512
+  std::uint64_t other_calls = 0;  // made after there were 512 different ones
+};
+
 struct SandboxResult {
   std::string sandbox_id;  // 26 characters, sortable by time; empty where planning already failed
   std::string image_digest;
@@ -89,6 +104,7 @@ struct SandboxResult {
   std::map<Protection, std::string>
       enforced;  // -> the mechanism that holds it: "cgroup-v2", "namespace", "rlimit" ...
   std::vector<Degradation> degraded;
+  std::optional<SeccompTrace> seccomp_trace;  // only with SeccompMode::trace
 
   std::optional<Error> error;  // only with sandbox_error
 };

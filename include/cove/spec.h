@@ -137,6 +137,15 @@ enum class NetworkMode {
 // 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, fc00::/7 and the like (docs/network.md lists them).
 enum class PrivateNetworks { reachable, blocked };
 
+// What becomes of a system call that SandboxSpec::seccomp refuses.
+enum class SeccompMode {
+  enforce,  // what the filter says
+  // It is let through, and counted (SandboxResult::seccomp_trace): for writing filters. This holds
+  // nothing, so it is no sandbox for a program that is not trusted. Must be said twice:
+  // require["seccomp"] has to be `off` as well.
+  trace,
+};
+
 // Where the program's standard input comes from.
 struct StdinNone {};     // /dev/null                                    JSON: "none"
 struct StdinInherit {};  // copied from Streams::stdin_fd as it comes    JSON: "inherit"
@@ -197,6 +206,7 @@ struct SandboxSpec {
                                   // workspace. Default false
   std::optional<std::string>
       seccomp;  // a profile's name, or a file's path in Cove's or Docker's format; default "default"
+  std::optional<SeccompMode> seccomp_mode;  // default `enforce`
   std::optional<std::vector<std::string>>
       capabilities;  // what the program holds in the sandbox's own user namespace, as cap_chown,
                      // CHOWN or ALL (cove/capability.h). Default none

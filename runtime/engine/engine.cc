@@ -228,12 +228,14 @@ class Engine::Impl {
                                                 std::function<void()> on_detach,
                                                 std::uint64_t began,
                                                 std::vector<Milestone> milestones) {
+    std::optional<TraceInputs> trace;
+    if (prepared.trace) trace = std::move(prepared.trace->ours);
     return std::make_unique<Supervision>(SupervisionInputs{
         std::move(prepared.belongings), std::move(plan), std::move(launched.pidfd),
         std::move(launched.control), std::move(launched.scratch), std::move(prepared.lease),
         std::move(prepared.groups), std::move(prepared.pipes.input),
-        std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), std::move(on_detach),
-        began, std::move(milestones), std::move(launched.milestones)});
+        std::move(*prepared.pipes.output), std::move(*prepared.pipes.errors), std::move(trace),
+        std::move(on_detach), began, std::move(milestones), std::move(launched.milestones)});
   }
 
   const EngineOptions options_;

@@ -10,6 +10,7 @@
 #include "runtime/launch/take_away.h"
 #include "runtime/model/capabilities.h"
 #include "runtime/seccomp/filter.h"
+#include "runtime/seccomp/trace.h"
 
 namespace cove {
 namespace {
@@ -145,6 +146,18 @@ Result<void> prepare_belongings(const Plan& plan, StateDirectory& state, Prepare
   return {};
 }
 
+Result<void> prepare_trace(Filter filter, Prepared& prepared) {
+  auto traced = tracing_filter(filter.program);
+  if (!traced) return fail(traced.error());
+  auto link = make_socket_pair();
+  if (!link) return fail(link.error());
+  prepared.filters.push_back(std::move(*traced));
+  prepared.trace =
+      PreparedTrace{{std::move(filter.name), std::move(filter.program), std::move(link->first)},
+                    std::move(link->second)};
+  return {};
+}
+
 Result<void> prepare_filters(const Plan& plan, const HostFacts& host, StateDirectory& state,
                              Prepared& prepared) {
   const KernelVersion kernel = parse_kernel_version(host.kernel_release);
@@ -152,9 +165,11 @@ Result<void> prepare_filters(const Plan& plan, const HostFacts& host, StateDirec
   for (const std::string& name : plan.seccomp) {
     auto filter = find_filter(name, state.filter_cache().number(), circumstances);
     if (!filter) return fail(filter.error());
-    prepared.filters.emplace_back(filter->program.begin(), filter->program.end());
+    prepared.filters.push_back(std::move(filter->program));
   }
-  return {};
+  if (!plan.seccomp_trace) return {};
+  auto filter = find_filter(*plan.seccomp_trace, state.filter_cache().number(), circumstances);
+  return filter ? prepare_trace(std::move(*filter), prepared) : fail(filter.error());
 }
 
 }  // namespace
@@ -195,6 +210,7 @@ std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<B
   order.capabilities = capability_mask(plan.capabilities);
   order.rlimits = plan.rlimits;
   order.has_group = static_cast<bool>(prepared.groups.main_group());
+  order.traced = prepared.trace.has_value();
   order.cgroup_mount =
       std::any_of(plan.mounts.begin(), plan.mounts.end(),
                   [](const MountPlan& mount) { return mount.kind == MountKind::cgroup; });
@@ -204,6 +220,7 @@ std::string exec_order(const Plan& plan, const Prepared& prepared, std::vector<B
     if (*stream) fds.push_back(*stream);
   }
   if (order.has_group) fds.push_back(prepared.groups.main_group());
+  if (order.traced) fds.push_back(prepared.trace->programs);
   for (BorrowedFd tasks : prepared.groups.v1_tasks()) fds.push_back(tasks);
   return encode(order);
 }

@@ -14,6 +14,7 @@
 #include "runtime/init/protocol.h"
 #include "runtime/state/belongings.h"
 #include "runtime/state/state_directory.h"
+#include "runtime/supervise/call_tracer.h"
 #include "runtime/supervise/copier.h"
 
 namespace cove {
@@ -26,11 +27,19 @@ struct ProgramPipes {
   std::optional<OutputCopier> output, errors;
 };
 
+// Of a filter that is only asked. Its listener is sent over `programs` by the program that is to
+// run under it.
+struct PreparedTrace {
+  TraceInputs ours;
+  UniqueFd programs;
+};
+
 struct Prepared {
   Belongings belongings;
   Lease lease;  // dropped when the groups are of no more use
   GroupTree groups;
-  std::vector<std::vector<sock_filter>> filters;
+  std::vector<std::vector<sock_filter>> filters;  // with `trace`, the last one is the traced
+  std::optional<PreparedTrace> trace;
   ProgramPipes pipes;
   std::vector<Milestone> milestones;
 };

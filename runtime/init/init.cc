@@ -315,7 +315,9 @@ class Init {
     streams.out = terminal ? terminal : take();
     streams.err = terminal ? terminal : take();
     if (order.has_group) group = take();
-    if (!streams.in || !streams.err || (order.has_group && !group)) {
+    if (order.traced) streams.trace = take();
+    if (!streams.in || !streams.err || (order.has_group && !group) ||
+        (order.traced && !streams.trace)) {
       errno = EBADMSG;
       return fail(init_error("protocol", "descriptors are missing"));
     }

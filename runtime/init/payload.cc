@@ -17,6 +17,7 @@
 #include <memory>
 #include <type_traits>
 
+#include "runtime/init/traced_filter.h"
 #include "runtime/kernel/syscalls.h"
 #include "runtime/mount/mount.h"
 
@@ -175,8 +176,12 @@ Failure enter_workdir(const ExecOrder& order) {
   return {};
 }
 
-Failure load_filters(const std::vector<std::vector<sock_filter>>& filters) {
+Failure load_filters(const std::vector<std::vector<sock_filter>>& filters, BorrowedFd trace) {
   for (const auto& filter : filters) {
+    if (trace && &filter == &filters.back()) {
+      const auto done = load_traced_filter(filter, trace);
+      return done ? Failure{} : done.error();
+    }
     const sock_fprog program{static_cast<unsigned short>(filter.size()),
                              const_cast<sock_filter*>(filter.data())};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
@@ -272,7 +277,7 @@ Error become_payload(const ExecOrder& order, const PayloadFds& fds,
   // ---- from here on without any right that the program shall not have ----
   if (auto failure = reduce_capabilities(order)) return *failure;
   if (auto failure = enter_workdir(order)) return *failure;
-  if (auto failure = load_filters(filters)) return *failure;
+  if (auto failure = load_filters(filters, fds.trace)) return *failure;
   return execute(order);
 }
 

@@ -14,6 +14,7 @@ namespace cove {
 struct PayloadFds {
   BorrowedFd in, out, err;
   BorrowedFd terminal;  // to become the controlling one; two or three of the streams are it too
+  BorrowedFd trace;     // where the last filter has a listener: the link for it
   std::vector<BorrowedFd> v1_tasks;
 };
 

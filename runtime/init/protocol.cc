@@ -67,7 +67,7 @@ std::string encode(const ExecOrder& order) {
   writer.u32(static_cast<std::uint32_t>(order.rlimits.size()));
   for (const RlimitPlan& limit : order.rlimits)
     writer.text(limit.name).u64(limit.soft).u64(limit.hard);
-  writer.u32(order.has_group).u32(order.cgroup_mount);
+  writer.u32(order.has_group).u32(order.traced).u32(order.cgroup_mount);
   writer.u32(static_cast<std::uint32_t>(order.terminal));
   writer.u32(order.window.rows).u32(order.window.columns);
   return writer.body();
@@ -92,6 +92,7 @@ Result<ExecOrder> decode_exec(MessageReader& reader) {
     order.rlimits.push_back(std::move(limit));
   }
   order.has_group = reader.u32() != 0;
+  order.traced = reader.u32() != 0;
   order.cgroup_mount = reader.u32() != 0;
   order.terminal = static_cast<TerminalUse>(reader.u32());
   order.window.rows = static_cast<std::uint16_t>(reader.u32());

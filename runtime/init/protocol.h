@@ -10,7 +10,8 @@
 //                                  | ---- exited --------------> |   and no other process is left
 //      or                          | ---- failed --------------> |   a step before the exec failed
 //
-// A sandbox with an uplink has a second socket, between init and launcher; see launch/uplink.h.
+// A sandbox with an uplink has a second socket, between init and launcher; see launch/uplink.h. Where
+// the program is traced, it says one thing itself, to the supervisor; see traced_filter.h.
 //
 // End of file on the socket ends the other side: the supervisor holds its end alone, so init
 // notices whatever way it dies, and the kernel kills a pid namespace with its init.
@@ -40,7 +41,8 @@ enum class TerminalUse : std::uint32_t {
 };
 
 // A program to start. Its descriptors travel beside it: those of stdin, stdout and stderr that are
-// no terminal, then, where has_group, the v2 group to start in, then the v1 `tasks` files to enter.
+// no terminal, then, where has_group, the v2 group to start in, then, where traced, the link over
+// which the listener of the last filter goes up, then the v1 `tasks` files to enter.
 struct ExecOrder {
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value"
@@ -51,6 +53,7 @@ struct ExecOrder {
   std::uint64_t capabilities = 0;  // bit n: the program holds capability n
   std::vector<RlimitPlan> rlimits;
   bool has_group = false;
+  bool traced = false;        // the last filter has a listener (runtime/init/traced_filter.h)
   bool cgroup_mount = false;  // a cgroup2 of its own on /sys/fs/cgroup
   TerminalUse terminal = TerminalUse::none;
   WindowSize window;

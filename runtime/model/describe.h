@@ -95,6 +95,7 @@ void describe(V& v, S& s) {
   v.field("private_networks", s.private_networks);
   v.field("read_only", s.read_only);
   v.field("seccomp", s.seccomp);
+  v.field("seccomp_mode", s.seccomp_mode);
   v.field("capabilities", s.capabilities);
   v.field("require", s.require);
 }
@@ -138,6 +139,21 @@ void describe(V& v, S& s) {
   v.text("reason", s.reason);
 }
 
+template <class V, MaybeConst<TracedCall> S>
+void describe(V& v, S& s) {
+  v.required("syscall", s.syscall);
+  v.field("architecture", s.architecture);
+  v.field("answer", s.answer);
+  v.field("count", s.count);
+}
+
+template <class V, MaybeConst<SeccompTrace> S>
+void describe(V& v, S& s) {
+  v.field("filter", s.filter);
+  v.field("calls", s.calls);
+  v.field("other_calls", s.other_calls);
+}
+
 template <class V, MaybeConst<SandboxResult> S>
 void describe(V& v, S& s) {
   v.required("process_status", s.process_status);
@@ -155,6 +171,7 @@ void describe(V& v, S& s) {
   v.field("degraded", s.degraded);
   v.field("sandbox_id", s.sandbox_id);
   v.field("image_digest", s.image_digest);
+  v.if_any("seccomp_trace", s.seccomp_trace);
   v.if_any("error", s.error);
 }
 
@@ -367,6 +384,7 @@ void describe(V& v, S& s) {
   v.field("limits", s.limits);
   v.field("rlimits", s.rlimits);
   v.field("seccomp", s.seccomp);
+  v.field("seccomp_trace", s.seccomp_trace);
   v.field("capabilities", s.capabilities);
   v.field("process", s.process);
   v.field("stdin", s.stdin_source);

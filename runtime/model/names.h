@@ -101,6 +101,13 @@ struct EnumNames<PrivateNetworks> {
 };
 
 template <>
+struct EnumNames<SeccompMode> {
+  static constexpr std::string_view kWhat = "seccomp mode";
+  static constexpr auto kTable = std::to_array<std::string_view>({"enforce", "trace"});
+  static constexpr SeccompMode kLast = SeccompMode::trace;
+};
+
+template <>
 struct EnumNames<ProcessStatus> {
   static constexpr std::string_view kWhat = "process status";
   static constexpr auto kTable = std::to_array<std::string_view>({"completed", "timeout", "error"});

@@ -63,6 +63,7 @@ SandboxSpec fill_in(SandboxSpec spec, const SandboxSpec& profile) {
   fill(spec.private_networks, profile.private_networks);
   fill(spec.read_only, profile.read_only);
   fill(spec.seccomp, profile.seccomp);
+  fill(spec.seccomp_mode, profile.seccomp_mode);
   fill(spec.capabilities, profile.capabilities);
   spec.require.insert(profile.require.begin(), profile.require.end());
   return spec;

@@ -62,34 +62,58 @@ void plan_ids(Draft& draft) {
        "give it subordinate ids (see `cove doctor`), or run as root"});
 }
 
-void plan_filters(Draft& draft) {
-  const bool writable_bind = has_writable_bind(draft);
-  const Loss loss{"the kernel has no seccomp filters", "use a kernel with CONFIG_SECCOMP_FILTER"};
-  if (draft.wanted(Protection::seccomp)) {
-    const std::string name = draft.spec.seccomp.value_or("default");
-    if (draft.host.seccomp) {
-      draft.plan.seccomp.push_back(name);
-      draft.hold(Protection::seccomp, "filter:" + name);
-    } else {
-      draft.lose(Protection::seccomp, loss);
-    }
-  }
+Loss no_filters() {
+  return {"the kernel has no seccomp filters", "use a kernel with CONFIG_SECCOMP_FILTER"};
+}
+
+// A setuid file that the payload leaves in a directory of the host is run by others there.
+void plan_setuid_files(Draft& draft) {
   if (!draft.wanted(Protection::setuid_files)) return;
-  // A setuid file that the payload leaves in a directory of the host is run by others there.
-  if (!writable_bind) {
+  if (!has_writable_bind(draft)) {
     draft.hold(Protection::setuid_files, "no-writable-bind");
   } else if (draft.host.seccomp) {
     draft.plan.seccomp.push_back("no-setuid-files");
     draft.hold(Protection::setuid_files, "filter:no-setuid-files");
   } else {
-    draft.lose(Protection::setuid_files, loss);
+    draft.lose(Protection::setuid_files, no_filters());
   }
+}
+
+// What is only watched is not held: nothing is said to be enforced.
+void plan_trace(Draft& draft, const std::string& filter) {
+  if (draft.wanted(Protection::seccomp)) {
+    draft.refuse(
+        problem(ErrorCode::invalid_argument, "seccomp", "$.seccomp_mode",
+                "\"trace\" lets every system call through, and counts those that the filter "
+                "refuses",
+                "add \"require\": {\"seccomp\": \"off\"} (--danger-no-seccomp)"));
+  } else if (!draft.host.seccomp) {
+    const Loss loss = no_filters();
+    draft.refuse(problem(ErrorCode::isolation_unavailable, "seccomp", "$.seccomp_mode",
+                         "no filter can be traced: " + loss.reason, loss.cure));
+  }
+  draft.plan.seccomp_trace = filter;
+}
+
+void plan_filter(Draft& draft) {
+  const std::string name = draft.spec.seccomp.value_or("default");
+  if (draft.spec.seccomp_mode == SeccompMode::trace) return plan_trace(draft, name);
+  if (!draft.wanted(Protection::seccomp)) return;
+  if (!draft.host.seccomp) return draft.lose(Protection::seccomp, no_filters());
+  draft.plan.seccomp.push_back(name);
+  draft.hold(Protection::seccomp, "filter:" + name);
+}
+
+// Last the one that may refuse seccomp(2), with which filters are loaded: `strict` does.
+void plan_filters(Draft& draft) {
+  plan_setuid_files(draft);
+  plan_filter(draft);
 }
 
 // What a file says is its author's business.
 bool filter_forbids_namespaces(const Draft& draft) {
   if (!draft.holds(Protection::seccomp)) return false;
-  const std::string& name = draft.plan.seccomp.front();
+  const std::string& name = draft.plan.seccomp.back();
   return name == "default" || name == "strict";
 }
 

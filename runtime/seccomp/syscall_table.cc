@@ -3,7 +3,9 @@
 #include <seccomp.h>
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 namespace cove {
 namespace {
@@ -27,11 +29,39 @@ constexpr std::array<NewerSyscall, 19> kNewerSyscalls{{
 // Far above every number in use; libseccomp has no way to ask for its highest.
 constexpr int kNumbersToAsk = 1024;
 
-bool libseccomp_knows(int number) {
-  char* name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), number);
-  const bool known = name != nullptr;
+// Empty where it knows none.
+std::string libseccomp_name(std::uint32_t architecture, int number) {
+  char* name = seccomp_syscall_resolve_num_arch(architecture, number);
+  const std::string copy = name != nullptr ? name : "";
   std::free(name);
-  return known;
+  return copy;
+}
+
+struct Architecture {
+  std::uint32_t token;
+  const char* name;
+};
+
+constexpr std::array<Architecture, 5> kArchitectures{{{SCMP_ARCH_X86_64, "x86_64"},
+                                                      {SCMP_ARCH_X32, "x32"},
+                                                      {SCMP_ARCH_X86, "i386"},
+                                                      {SCMP_ARCH_AARCH64, "aarch64"},
+                                                      {SCMP_ARCH_ARM, "arm"}}};
+
+std::string architecture_name(std::uint32_t token) {
+  for (const Architecture& one : kArchitectures) {
+    if (one.token == token) return one.name;
+  }
+  std::array<char, 16> digits{};
+  std::snprintf(digits.data(), digits.size(), "0x%08x", token);
+  return digits.data();
+}
+
+// To the kernel x32 is x86-64 with a bit in the number.
+std::uint32_t token_of(std::uint32_t architecture, int number) {
+  constexpr int kX32Bit = 0x40000000;
+  const bool x32 = architecture == SCMP_ARCH_X86_64 && number >= kX32Bit;
+  return x32 ? SCMP_ARCH_X32 : architecture;
 }
 
 }  // namespace
@@ -45,10 +75,21 @@ std::optional<int> syscall_number(const std::string& name) {
   return number < 0 ? kNotOnThisArchitecture : number;
 }
 
+SyscallName name_syscall(std::uint32_t architecture, int number) {
+  const std::uint32_t token = token_of(architecture, number);
+  std::string name = libseccomp_name(token, number);
+  for (const NewerSyscall& newer : kNewerSyscalls) {
+    if (newer.number == number) name = newer.name;
+  }
+  if (name.empty()) name = std::to_string(number);
+  return {std::move(name), architecture_name(token)};
+}
+
 std::vector<bool> known_syscalls() {
   std::vector<bool> known(kNumbersToAsk, false);
   for (int number = 0; number < kNumbersToAsk; ++number) {
-    known[static_cast<std::size_t>(number)] = libseccomp_knows(number);
+    known[static_cast<std::size_t>(number)] =
+        !libseccomp_name(seccomp_arch_native(), number).empty();
   }
   for (const NewerSyscall& newer : kNewerSyscalls) {
     known[static_cast<std::size_t>(newer.number)] = true;

@@ -44,6 +44,7 @@ Supervision::Supervision(SupervisionInputs inputs)
       launch_began_(inputs.launch_began),
       milestones_(std::move(inputs.milestones)),
       launcher_milestones_(std::move(inputs.launcher_milestones)) {
+  if (inputs.trace) tracer_.emplace(std::move(*inputs.trace));
   if (!in_ || !in_->destination()) in_pending_ = Pending::done;
   if (!out_.source()) out_pending_ = Pending::done;
   if (!err_.source()) err_pending_ = Pending::done;
@@ -61,6 +62,8 @@ std::vector<Supervision::Interest> Supervision::interests() const {
   if (groups_.v1_oom_event() && state_ < State::draining && !own_limit_met_) {
     wanted.push_back({Role::oom, groups_.v1_oom_event().number(), EPOLLIN});
   }
+  if (tracer_ && tracer_->source())
+    wanted.push_back({Role::trace, tracer_->source().number(), EPOLLIN});
   // A stream that could go on at once waits like one that has to: it is ready when it is asked.
   if (in_pending_ == Pending::source)
     wanted.push_back({Role::in_source, in_->source().number(), EPOLLIN});
@@ -106,6 +109,9 @@ void Supervision::on_event(Role role) {
     case Role::err_pipe:
     case Role::err_destination:
       step(err_, err_pending_);
+      break;
+    case Role::trace:
+      tracer_->on_event();
       break;
   }
   check_output_limit();
@@ -218,6 +224,7 @@ void Supervision::begin_draining() {
   if (state_ >= State::draining) return;
   state_ = State::draining;
   deadline_.reset();
+  if (tracer_) tracer_->stop();
   in_pending_ = Pending::done;
   if (in_) in_->stop();
   out_.program_ended();
@@ -292,6 +299,7 @@ void Supervision::compose_result() {
   result_.image_digest = plan_.image_digest;
   result_.enforced = plan_.enforced;
   result_.degraded = plan_.degraded;
+  if (tracer_) result_.seccomp_trace = tracer_->trace();
   result_.stdout_stream = std::move(out_).finish();
   result_.stderr_stream = std::move(err_).finish();
   if (started_) {

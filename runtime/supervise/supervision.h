@@ -21,6 +21,7 @@
 #include "runtime/init/protocol.h"
 #include "runtime/kernel/fd.h"
 #include "runtime/state/belongings.h"
+#include "runtime/supervise/call_tracer.h"
 #include "runtime/supervise/copier.h"
 
 namespace cove {
@@ -33,6 +34,7 @@ struct SupervisionInputs {
   GroupTree groups;
   std::optional<InputCopier> in;
   OutputCopier out, err;
+  std::optional<TraceInputs> trace;
   std::function<void()> on_detach;
   std::uint64_t launch_began = 0;              // CLOCK_MONOTONIC, nanoseconds
   std::vector<Milestone> milestones;           // of the engine, in order
@@ -56,7 +58,8 @@ class Supervision {
     out_pipe,
     out_destination,
     err_pipe,
-    err_destination
+    err_destination,
+    trace
   };
   struct Interest {
     Role role;
@@ -109,6 +112,7 @@ class Supervision {
   OutputCopier out_, err_;
   Pending in_pending_ = Pending::nothing, out_pending_ = Pending::source,
           err_pending_ = Pending::source;
+  std::optional<CallTracer> tracer_;
   std::function<void()> on_detach_;
   const std::uint64_t launch_began_;
   std::vector<Milestone> milestones_, launcher_milestones_, init_milestones_;

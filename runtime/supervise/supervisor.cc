@@ -13,7 +13,7 @@ namespace cove {
 namespace {
 
 constexpr std::uint64_t kRoleBits = 4;
-constexpr std::size_t kRoles = 9;
+constexpr std::size_t kRoles = 10;
 constexpr std::uint64_t kWakeSerial = 0;
 
 }  // namespace

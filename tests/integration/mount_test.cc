@@ -225,6 +225,14 @@ TEST_F(Bind, ASocketOfTheHostCanBeGiven) {
   close(listener);
   EXPECT_EQ(output(result), "connect: ok\n") << shown(result);
 }
+TEST_F(Bind, AWritableOneGoesWithAFilterThatRefusesSeccomp) {
+  const TempDirectory source;
+  SandboxSpec spec =
+      with_mount("put /data/file x ; chmod /data/file 04755", bind_of(source.path(), "/data"));
+  spec.seccomp = "strict";
+  const SandboxResult result = run(spec);
+  EXPECT_EQ(output(result), "put: ok\nchmod: EPERM\n") << shown(result);
+}
 TEST_F(Bind, AWorkdirOnItIsUsedAsItIs) {
   const TempDirectory source;
   put_file(source / "file", "x");

@@ -36,6 +36,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/payload.h"
@@ -592,6 +593,23 @@ void raw_syscall(const Arguments& a) {
                        values[4], values[5]));
 }
 
+// calls FIRST LAST TIMES: each number so often (0: without end), without arguments; says what the
+// last one came to.
+void make_calls(const Arguments& a) {
+  const long times = integer(a[3]);
+  long result = 0;
+  for (long done = 0; times == 0 || done < times; ++done) {
+    for (long call = integer(a[1]); call <= integer(a[2]); ++call) result = syscall(call);
+  }
+  report("calls", result);
+}
+
+// in-thread COMMAND...: in another thread of this process.
+void in_thread(const Arguments& a) {
+  Arguments rest(a.begin() + 1, a.end());
+  std::thread([&] { run(rest); }).join();
+}
+
 // openat2 PATH FLAGS MODE
 void open_at2(const Arguments& a) {
   const std::array<std::uint64_t, 3> how{static_cast<std::uint64_t>(open_flags(a[2])), number(a[3]),
@@ -677,6 +695,7 @@ constexpr Command kCommands[] = {
     {"alloc", 1, allocate},
     {"attack-tree", 1, attack_tree},
     {"burn", 1, burn},
+    {"calls", 3, make_calls},
     {"caps", 0, capabilities},
     {"chdir", 1, change_directory},
     {"chmod", 2, chmod_file},
@@ -696,6 +715,7 @@ constexpr Command kCommands[] = {
     {"hostname", 0, print_hostname},
     {"ids", 0, print_ids},
     {"ignore-signal", 1, ignore_signal},
+    {"in-thread", 1, in_thread},
     {"interface-down", 1, probe::interface_down},
     {"interfaces", 0, print_interfaces},
     {"kill", 2, kill_process},

@@ -440,6 +440,44 @@ TEST_F(RunOptions, SeccompTakesANameAFileOrADanger) {
       std::string::npos);
 }
 
+TEST_F(RunOptions, SeccompTraceMustBeNamedAsADangerAndKeepsItsFilter) {
+  EXPECT_EQ(spec({}).seccomp_mode, std::nullopt);
+  EXPECT_EQ(spec({"--seccomp-mode", "enforce"}).seccomp_mode, SeccompMode::enforce);
+  EXPECT_NE(mistakes_of({"--seccomp-mode", "trace"})
+                .find("--seccomp-mode: trace gives the program every system call"),
+            std::string::npos);
+  EXPECT_NE(mistakes_of({"--seccomp-mode", "trace"}).find("add --danger-no-seccomp"),
+            std::string::npos);
+  const SandboxSpec traced = spec({"--seccomp-mode=trace", "--danger-no-seccomp"});
+  EXPECT_EQ(traced.seccomp_mode, SeccompMode::trace);
+  EXPECT_EQ(traced.seccomp, std::nullopt);
+  EXPECT_EQ(traced.require.at(Protection::seccomp), Requirement::off);
+  EXPECT_EQ(
+      spec({"--danger-no-seccomp", "--security-opt", "seccomp=strict", "--seccomp-mode=trace"})
+          .seccomp,
+      "strict");
+  EXPECT_EQ(spec({"--seccomp-mode=trace", "--require", "seccomp=off"}).seccomp_mode,
+            SeccompMode::trace);
+  EXPECT_NE(mistakes_of({"--seccomp-mode", "log"}).find("one of: enforce, trace"),
+            std::string::npos);
+}
+
+TEST_F(RunOptions, SeccompTraceNeedsAFilter) {
+  const std::string words = mistakes_of(
+      {"--seccomp-mode=trace", "--danger-no-seccomp", "--security-opt", "seccomp=unconfined"});
+  EXPECT_NE(words.find("--seccomp-mode: trace needs a filter to ask"), std::string::npos) << words;
+}
+
+TEST_F(RunOptions, SeccompTraceOfASpecThatSaysItTwiceNeedsNoDanger) {
+  files_["job.json"] = R"({"seccomp": "strict", "seccomp_mode": "trace",
+                           "require": {"seccomp": "off"}})";
+  EXPECT_EQ(spec({"--spec", "job.json"}).seccomp, "strict");
+  files_["job.json"] = R"({"seccomp_mode": "trace"})";
+  EXPECT_NE(mistakes_of({"--spec", "job.json"}).find("add --danger-no-seccomp"), std::string::npos);
+  EXPECT_EQ(spec({"--spec", "job.json", "--seccomp-mode", "enforce"}).seccomp_mode,
+            SeccompMode::enforce);
+}
+
 TEST_F(RunOptions, CapabilitiesAreAddedToTheSpecs) {
   EXPECT_EQ(spec({}).capabilities, std::nullopt);
   EXPECT_EQ(spec({"--cap-add", "NET_RAW", "--cap-add=CAP_CHOWN"}).capabilities,

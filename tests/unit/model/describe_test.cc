@@ -52,8 +52,8 @@ TEST(Describe, ShowsEveryFieldOfTheSpec) {
   EXPECT_DESCRIBED(RlimitSpec, 2, a, b);
   EXPECT_DESCRIBED(ResourceSpec, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(StdinData, 1, a);
-  EXPECT_DESCRIBED(SandboxSpec, 25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
-                   v, w, x, y);
+  EXPECT_DESCRIBED(SandboxSpec, 26, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
+                   v, w, x, y, z);
 }
 
 TEST(Describe, ShowsEveryFieldOfTheResult) {
@@ -61,7 +61,9 @@ TEST(Describe, ShowsEveryFieldOfTheResult) {
   EXPECT_DESCRIBED(Usage, 8, a, b, c, d, e, f, g, h);
   EXPECT_DESCRIBED(Events, 4, a, b, c, d);
   EXPECT_DESCRIBED(Degradation, 2, a, b);
-  EXPECT_DESCRIBED(SandboxResult, 16, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
+  EXPECT_DESCRIBED(TracedCall, 4, a, b, c, d);
+  EXPECT_DESCRIBED(SeccompTrace, 3, a, b, c);
+  EXPECT_DESCRIBED(SandboxResult, 17, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q);
   // Its fields are spelt out by every visitor's stream().
   [[maybe_unused]] const auto& [bytes, total, truncated] = CapturedStream{};
 }
@@ -89,8 +91,8 @@ TEST(Describe, ShowsEveryFieldOfThePlan) {
   EXPECT_DESCRIBED(ProcessPlan, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(StreamPlan, 2, a, b);
   EXPECT_DESCRIBED(UplinkPlan, 3, a, b, c);
-  EXPECT_DESCRIBED(Plan, 25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x,
-                   y);
+  EXPECT_DESCRIBED(Plan, 26, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x,
+                   y, z);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ TEST(Names, AreUniqueAndComeBack) {
   expect_names_are_their_own_and_come_back<OutputPolicy>();
   expect_names_are_their_own_and_come_back<NetworkMode>();
   expect_names_are_their_own_and_come_back<PrivateNetworks>();
+  expect_names_are_their_own_and_come_back<SeccompMode>();
   expect_names_are_their_own_and_come_back<ProcessStatus>();
   expect_names_are_their_own_and_come_back<Cause>();
   expect_names_are_their_own_and_come_back<SourceKind>();

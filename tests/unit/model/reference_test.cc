@@ -61,6 +61,8 @@ TEST(SpecReference, NamesEveryField) {
   look_up.all_of(SandboxResult{});
   look_up.all_of(Usage{});
   look_up.all_of(Events{});
+  look_up.all_of(SeccompTrace{});
+  look_up.all_of(TracedCall{});
 }
 
 template <class E>
@@ -76,6 +78,7 @@ TEST(SpecReference, NamesEveryValue) {
   expect_all_named<OutputPolicy>(text);
   expect_all_named<NetworkMode>(text);
   expect_all_named<PrivateNetworks>(text);
+  expect_all_named<SeccompMode>(text);
   expect_all_named<ProcessStatus>(text);
   expect_all_named<Cause>(text);
   expect_all_named<ErrorCode>(text);

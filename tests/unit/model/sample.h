@@ -48,6 +48,7 @@ inline SandboxSpec full_spec() {
   spec.private_networks = PrivateNetworks::reachable;
   spec.read_only = true;
   spec.seccomp = "default";
+  spec.seccomp_mode = SeccompMode::trace;
   spec.capabilities = {"CAP_NET_RAW", "chown"};
   spec.require = {{Protection::network, Requirement::off},
                   {Protection::memory, Requirement::preferred},
@@ -87,6 +88,10 @@ inline SandboxResult full_result() {
   result.events = {1, 2, true, 3};
   result.enforced = {{Protection::memory, "cgroup-v1"}, {Protection::network, "namespace"}};
   result.degraded = {{Protection::uid_separation, "one mapping per user"}};
+  result.seccomp_trace = SeccompTrace{
+      "./mine\x80.json",
+      {{"socket", "x86_64", "EAFNOSUPPORT", ~std::uint64_t{0}}, {"470", "i386", "trap", 1}},
+      12};
   result.error = full_error();
   return result;
 }
@@ -174,6 +179,7 @@ inline Plan full_plan() {
   plan.limits = {{Protection::memory, "cgroup-v2", "memory.max", "536870912"}};
   plan.rlimits = {{"nofile", 1024, kRlimitInfinity}};
   plan.seccomp = {"default", "no-setuid"};
+  plan.seccomp_trace = "strict";
   plan.capabilities = {"chown", "net_raw"};
   plan.process = {{"python3", "-"}, {{"PATH", "/usr/bin"}, {"PATH", "again"}}, "/workspace", true};
   plan.stdin_source = StdinData{"x"};
@@ -216,6 +222,7 @@ class RandomSpec {
     if (coin()) spec.private_networks = static_cast<PrivateNetworks>(below(2));
     if (coin()) spec.read_only = coin();
     if (coin()) spec.seccomp = word();
+    if (coin()) spec.seccomp_mode = static_cast<SeccompMode>(below(2));
     if (coin()) spec.capabilities = {"CHOWN", "all", "cap_net_admin"};
     for (auto n = below(4); n > 0; --n) {
       spec.require[static_cast<Protection>(below(26))] = static_cast<Requirement>(below(3));

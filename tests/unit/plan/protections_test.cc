@@ -96,17 +96,70 @@ TEST(SeccompPlan, AddsAFilterWhereADirectoryOfTheHostIsWritable) {
   planning.add_bind("/h", "/data", true);
   EXPECT_EQ(planning.plan().seccomp, Filters{"default"});
   planning.add_bind("/i", "/data2", false);
-  EXPECT_EQ(planning.plan().seccomp, (Filters{"default", "no-setuid-files"}));
+  EXPECT_EQ(planning.plan().seccomp, (Filters{"no-setuid-files", "default"}));
   EXPECT_EQ(enforced_text(planning.plan(), Protection::setuid_files), "filter:no-setuid-files");
 
   planning.spec.seccomp = "mine";
-  EXPECT_EQ(planning.plan().seccomp.front(), "mine");
+  EXPECT_EQ(planning.plan().seccomp, (Filters{"no-setuid-files", "mine"}));
   planning.spec.require[Protection::seccomp] = Requirement::off;
   EXPECT_EQ(planning.plan().seccomp, Filters{"no-setuid-files"})
       << "the host's files are guarded whatever the program may do to itself";
   EXPECT_EQ(enforced_text(planning.plan(), Protection::nested_user_namespaces), "sysctl");
   planning.spec.require[Protection::setuid_files] = Requirement::off;
   EXPECT_TRUE(planning.plan().seccomp.empty());
+}
+
+TEST(SeccompTracePlan, HasToBeSaidTwice) {
+  Planning planning;
+  planning.spec.seccomp = "strict";
+  planning.spec.seccomp_mode = SeccompMode::trace;
+  expect_error(planning.refusal(), ErrorCode::invalid_argument, "$.seccomp_mode",
+               "lets every system call through");
+  EXPECT_EQ(planning.refusal().step, "seccomp");
+  planning.spec.require[Protection::seccomp] = Requirement::preferred;
+  EXPECT_EQ(planning.refusal().where, "$.seccomp_mode") << "that is not off";
+  planning.spec.require[Protection::seccomp] = Requirement::off;
+  EXPECT_EQ(planning.plan().seccomp_trace, "strict");
+}
+
+TEST(SeccompTracePlan, IsNeverSaidToBeEnforced) {
+  Planning planning;
+  planning.spec.seccomp_mode = SeccompMode::trace;
+  planning.spec.require[Protection::seccomp] = Requirement::off;
+  const Plan plan = planning.plan();
+  EXPECT_EQ(plan.seccomp_trace, "default");
+  EXPECT_TRUE(plan.seccomp.empty());
+  EXPECT_FALSE(plan.enforced.contains(Protection::seccomp));
+  EXPECT_FALSE(is_degraded(plan, Protection::seccomp));
+  EXPECT_EQ(enforced_text(plan, Protection::nested_user_namespaces), "sysctl");
+}
+
+TEST(SeccompTracePlan, LeavesTheFilterThatGuardsTheHostsFiles) {
+  Planning planning;
+  planning.add_bind("/h", "/data", false);
+  planning.spec.seccomp_mode = SeccompMode::trace;
+  planning.spec.require[Protection::seccomp] = Requirement::off;
+  EXPECT_EQ(planning.plan().seccomp, std::vector<std::string>{"no-setuid-files"});
+  EXPECT_EQ(enforced_text(planning.plan(), Protection::setuid_files), "filter:no-setuid-files");
+}
+
+TEST(SeccompTracePlan, IsRefusedWithoutFiltersInTheKernel) {
+  Planning planning;
+  planning.host.seccomp = false;
+  planning.spec.seccomp_mode = SeccompMode::trace;
+  planning.spec.require[Protection::seccomp] = Requirement::off;
+  expect_error(planning.refusal(), ErrorCode::isolation_unavailable, "$.seccomp_mode",
+               "CONFIG_SECCOMP_FILTER");
+}
+
+TEST(SeccompTracePlan, OfEnforceIsNone) {
+  Planning planning;
+  planning.spec.seccomp_mode = SeccompMode::enforce;
+  EXPECT_EQ(planning.plan().seccomp, std::vector<std::string>{"default"});
+  EXPECT_EQ(planning.plan().seccomp_trace, std::nullopt);
+  planning.spec.require[Protection::seccomp] = Requirement::off;
+  EXPECT_TRUE(planning.plan().seccomp.empty());
+  EXPECT_EQ(planning.plan().seccomp_trace, std::nullopt);
 }
 
 TEST(SeccompPlan, IsRefusedWithoutFiltersInTheKernel) {
