@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .ONESHELL:
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help run test build install bench format tidy clean
+.PHONY: help run test test-everywhere build install bench format tidy clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -47,6 +47,12 @@ test:  ## installs what is missing, builds, runs all tests: unit, lint, integrat
 	done
 	$(say) "Tests"
 	ctest --preset release --no-tests=error
+
+test-everywhere:  ## runs the tests in containers, as users, in virtual machines; writes the table of docs/places.md (as root)
+	@packaging/install-packages.sh build test everywhere
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+	tests/everywhere/everywhere.py build/release --document docs/places.md
 
 build:  ## builds all of it into build/release
 	@packaging/install-packages.sh build

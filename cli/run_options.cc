@@ -257,6 +257,11 @@ void set_rootfs(Builder& b, Text text) {
     b.spec().rootfs = std::move(*path);
 }
 
+void set_scratch(Builder& b, Text text) {
+  if (auto path = b.value_of(absolute_path(b.surroundings, text)))
+    b.request.engine.scratch_directory = std::move(*path);
+}
+
 // --- The table ---------------------------------------------------------------------------------
 
 struct RunOption {
@@ -383,6 +388,10 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
 
     {{"store", 0, "DIR", kCove, "the image store; default: $COVE_ROOT"},
      [](Builder& b, Text v) { b.request.engine.store = v; }},
+    {{"scratch", 0, "DIR", kCove,
+      "a plain user's: keep on disk what is changed in the root, without limit; default: in "
+      "memory"},
+     set_scratch},
     {{"cgroup-parent", 0, "PATH", kCove, "make our groups below this one"},
      [](Builder& b, Text v) { b.request.engine.cgroup_parent = v; }},
     {{"help", 'h', "", kCove, "print this"}, already_seen},

@@ -51,6 +51,11 @@ struct EngineOptions {
   // Empty: the first that can be used of /run/cove (for root), $XDG_RUNTIME_DIR/cove and
   // /tmp/cove-UID. Made with mode 0700.
   std::string state_directory;
+  // Where a plain user's sandboxes keep what they change in an image's root: an absolute directory,
+  // of this user alone (made with 0700 if missing), on a file system with user xattrs. It has no
+  // limit of size. Empty: in memory, within the limit `disk`; and below Linux 6.6, whose tmpfs
+  // cannot hold it, /var/tmp/cove-UID. For root always in memory.
+  std::string scratch_directory;
   // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups.
   std::string cgroup_parent;
 };

@@ -63,6 +63,9 @@ struct HostFacts {
   bool seccomp = false;                // the kernel has seccomp filters
   bool overlay = false;                // the kernel has, or can load, overlayfs
   bool tmpfs_user_xattr = false;       // 6.6: overlay on tmpfs from within a user namespace
+  // Where on disk a sandbox may keep what it changes in its root: EngineOptions::scratch_directory,
+  // or what stands in for it where a plain user's overlay cannot have it in memory. Else empty.
+  std::string scratch_directory;
   int cpu_count = 0;                   // that this process may run on
   Bytes memory_total;
   Bytes swap_total;

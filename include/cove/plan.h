@@ -50,6 +50,7 @@ struct RootPlan {
   bool read_only = false;
   Bytes scratch_size;
   std::uint64_t scratch_inodes = 0;
+  std::string scratch_directory;  // on the host, for what is changed in the root; empty: in memory
   std::vector<std::string> host_directories;  // host_tools only
   std::vector<std::pair<std::string, std::string>> host_links;
   std::vector<std::string> hidden_paths;

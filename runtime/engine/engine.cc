@@ -32,6 +32,13 @@ Standing standing_of_caller() {
   return {rights.privileged ? Privilege::root : Privilege::user, rights.subordinate_ids};
 }
 
+// See EngineOptions::scratch_directory.
+std::string scratch_directory(const HostFacts& host, const EngineOptions& options) {
+  if (host.privileged) return {};
+  if (!options.scratch_directory.empty() || host.tmpfs_user_xattr) return options.scratch_directory;
+  return "/var/tmp/cove-" + std::to_string(host.uid_outside);
+}
+
 }  // namespace
 
 class Sandbox::Impl {
@@ -85,6 +92,7 @@ class Engine::Impl {
     auto host = host_.gather(spec.env_allowlist);
     if (!host) return fail(host.error());
     facts.host = std::move(*host);
+    facts.host.scratch_directory = scratch_directory(facts.host, options_);
     // Read anew every time: a machine moves from network to network. Not where nothing asks for it.
     if (spec.network.value_or(NetworkMode::none) != NetworkMode::none || spec.profile)
       gather_network_facts(facts.host);
@@ -250,6 +258,15 @@ class Engine::Impl {
 };
 
 Result<Engine> Engine::create(EngineOptions options) {
+  if (!options.scratch_directory.empty() && !options.scratch_directory.starts_with('/')) {
+    return fail(Error{ErrorCode::invalid_argument,
+                      "engine",
+                      0,
+                      "the directory for scratch is not absolute",
+                      options.scratch_directory,
+                      "write the whole path",
+                      {}});
+  }
   UniqueFd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!root || !null)

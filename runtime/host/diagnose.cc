@@ -85,10 +85,12 @@ Finding overlay_on_tmpfs(const HostFacts& host) {
     return ok("overlay on tmpfs", "made by root, with marks that every kernel has");
   }
   if (host.tmpfs_user_xattr) return ok("overlay on tmpfs", "tmpfs has user xattrs");
-  return {"overlay on tmpfs", Severity::degraded,
-          "tmpfs has user xattrs since Linux 6.6, this is " + host.kernel_release,
-          "a plain user's sandboxes cannot have a writable root filesystem",
-          "run with --read-only (/tmp and the workspace stay writable), as root, or on Linux 6.6"};
+  return {
+      "overlay on tmpfs", Severity::degraded,
+      "tmpfs has user xattrs since Linux 6.6, this is " + host.kernel_release,
+      "what a plain user's sandboxes change in an image's root lies on disk, in /var/tmp/cove-" +
+          std::to_string(host.uid_outside) + ", where `disk` does not limit it",
+      "run with --read-only (/tmp and the workspace stay writable), as root, or on Linux 6.6"};
 }
 
 Finding seccomp(const HostFacts& host) {

@@ -232,7 +232,7 @@ Result<Launched> launch_sandbox(const Ground& ground, LaunchInputs inputs) {
   }
   auto root =
       prepare_root(inputs.plan, std::move(inputs.mounts), host_ids(ground, inputs), user_namespace,
-                   ground.host_proc(), ground.host_root(), inputs.device_nodes);
+                   ground.host_proc(), ground.host_root(), inputs.device_nodes, inputs.disk);
   if (!root) return fail(root.error());
   mark("root");
 

@@ -44,6 +44,7 @@ struct LaunchInputs {
   const std::vector<std::vector<sock_filter>>& filters;
   DeviceNodes device_nodes = DeviceNodes::bind;
   Network network = Network::make;
+  BorrowedFd disk = {};  // for the overlay's upper layer; none: scratch
 };
 
 struct Launched {

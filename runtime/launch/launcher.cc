@@ -14,6 +14,7 @@
 
 #include "runtime/init/network.h"
 #include "runtime/kernel/syscalls.h"
+#include "runtime/launch/disk_scratch.h"
 #include "runtime/launch/request.h"
 #include "runtime/launch/take_away.h"
 #include "runtime/launch/uplink.h"
@@ -77,7 +78,8 @@ constexpr std::ptrdiff_t kManyCharges = 16;  // that are over: not to be put off
 struct Charge {
   UniqueFd init;  // none: it is gone, and reaped
   Belongings belongings;
-  std::optional<Uplink> uplink;  // none: it never had one, or that is over
+  std::optional<DiskScratch> disk;  // none: all of scratch is memory
+  std::optional<Uplink> uplink;     // none: it never had one, or that is over
   std::uint64_t busy_since = 0;  // when it could first have been taken away, but for a busy group
 
   // What ends next: init, then the engine's interest.
@@ -253,7 +255,9 @@ class Launcher {
       records_ = std::move(request.records);
     }
     mark("request");
-    auto launched = launch(request);
+    auto disk = make_disk(request);
+    if (!disk) return reply(disk.error());
+    auto launched = launch(request, *disk ? (*disk)->directory() : BorrowedFd());
     if (launched)
       launched->milestones.insert(launched->milestones.begin(), milestones_.begin(),
                                   milestones_.end());
@@ -262,7 +266,8 @@ class Launcher {
     if (!launched) return reply(launched.error());
     std::vector<BorrowedFd> fds;
     const std::string body = encode_reply(*launched, fds);
-    Charge charge{std::move(launched->pidfd), std::move(request.belongings), std::nullopt};
+    Charge charge{std::move(launched->pidfd), std::move(request.belongings), std::move(*disk),
+                  std::nullopt};
     if (launched->link)
       charge.uplink.emplace(request.plan, charge.belongings, std::move(launched->link),
                             std::move(request.init_group));
@@ -275,8 +280,21 @@ class Launcher {
     if (!send_message(socket_, encode_reply(error))) caller_is_gone();
   }
 
-  Result<Launched> launch(OwnedRequest& request) {
-    const Privilege privilege = request.belongings.first_id() ? Privilege::root : Privilege::user;
+  static Privilege privilege_of(const OwnedRequest& request) {
+    return request.belongings.first_id() ? Privilege::root : Privilege::user;
+  }
+
+  Result<std::optional<DiskScratch>> make_disk(const OwnedRequest& request) {
+    const std::string& base = request.plan.root.scratch_directory;
+    if (base.empty()) return std::optional<DiskScratch>();
+    if (auto done = stand_on_ground(privilege_of(request)); !done) return fail(done.error());
+    auto made = DiskScratch::make(ground_->host_root(), base, request.belongings.id);
+    if (!made) return fail(made.error());
+    return std::optional<DiskScratch>(std::move(*made));
+  }
+
+  Result<Launched> launch(OwnedRequest& request, BorrowedFd disk) {
+    const Privilege privilege = privilege_of(request);
     if (auto done = stand_on_ground(privilege); !done) return fail(done.error());
     empty_stage();
     stage_used_ = true;
@@ -296,7 +314,8 @@ class Launcher {
                                      {},
                                      request.filters,
                                      request.device_nodes,
-                                     *network});
+                                     *network,
+                                     disk});
   }
 
   UniqueFd socket_;

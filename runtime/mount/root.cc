@@ -56,14 +56,15 @@ class RootBuilder {
  public:
   RootBuilder(const Plan& plan, AcquiredMounts acquired, const HostIds& ids,
               BorrowedFd user_namespace, BorrowedFd host_proc, BorrowedFd host_root,
-              DeviceNodes device_nodes)
+              DeviceNodes device_nodes, BorrowedFd disk)
       : plan_(plan),
         acquired_(std::move(acquired)),
         ids_(ids),
         user_namespace_(user_namespace),
         host_proc_(host_proc),
         host_root_(host_root),
-        device_nodes_(device_nodes) {}
+        device_nodes_(device_nodes),
+        disk_(disk) {}
 
   Result<PreparedRoot> build() {
     using Step = Result<void> (RootBuilder::*)();
@@ -88,7 +89,17 @@ class RootBuilder {
     stage_ = std::move(*scratch);
     out_.scratch = UniqueFd(open(kStage, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!out_.scratch) return fail(root_error("open scratch", kStage));
-    return {};
+    return disk_ ? attach_disk() : Result<void>{};
+  }
+
+  // Its directory is among those of the stage, for the overlay to find it.
+  Result<void> attach_disk() {
+    auto disk = clone_mount(disk_, "", Recursive::no);
+    if (!disk) return fail(disk.error());
+    if (mkdirat(stage_.number(), "disk", 0700) != 0)
+      return fail(root_error("mkdir on scratch", "disk"));
+    layers_of_root_ = "disk/";
+    return attach_mount(*disk, stage_, "disk");
   }
 
   // A directory of scratch that belongs to the sandbox's root.
@@ -114,13 +125,15 @@ class RootBuilder {
   }
 
   // "upper" becomes the overlay's upper directory or, for host_tools, the root itself.
+  std::string upper(const std::string& path = {}) const { return layers_of_root_ + "upper" + path; }
+
   Result<void> make_upper() {
-    for (const char* name : {"upper", "upper/etc"}) {
-      if (auto done = make_directory(name, 0755); !done) return done;
+    for (const char* path : {"", "/etc"}) {
+      if (auto done = make_directory(upper(path), 0755); !done) return done;
     }
-    if (auto done = make_directory("upper/tmp", 01777); !done) return done;
+    if (auto done = make_directory(upper("/tmp"), 01777); !done) return done;
     if (plan_.process.own_workdir && !plan_.root.read_only) {
-      if (auto done = make_workspace("upper" + plan_.process.workdir); !done) return done;
+      if (auto done = make_workspace(upper(plan_.process.workdir)); !done) return done;
     }
     return plan_.root.kind == RootKind::host_tools ? make_bare_root() : Result<void>{};
   }
@@ -144,7 +157,7 @@ class RootBuilder {
 
   Result<void> write_files() {
     for (const FilePlan& file : plan_.files) {
-      const UniqueFd fd(openat(stage_.number(), ("upper" + file.path).c_str(),
+      const UniqueFd fd(openat(stage_.number(), upper(file.path).c_str(),
                                O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, file.mode));
       if (!fd || write(fd.number(), file.content.data(), file.content.size()) < 0 ||
           fchown(fd.number(), ids_.root_uid, ids_.root_gid) != 0) {
@@ -212,15 +225,17 @@ class RootBuilder {
         return safe;
       }
     }
-    auto overlay = overlay_of(acquired_.layers, "upper");
+    auto overlay = overlay_of(acquired_.layers, upper(), layers_of_root_);
     if (!overlay) return fail(overlay.error());
     out_.root = std::move(*overlay);
     return {};
   }
 
-  // Stacks `lower` (the lowest first) under the scratch directory `upper`.
-  Result<UniqueFd> overlay_of(const std::vector<UniqueFd>& lower, const std::string& upper) {
-    const std::string work = "work-" + layer_name(next_layer_);
+  // Stacks `lower` (the lowest first) under the directory `upper`; `place` is a directory of the
+  // same file system.
+  Result<UniqueFd> overlay_of(const std::vector<UniqueFd>& lower, const std::string& upper,
+                              const std::string& place) {
+    const std::string work = place + "work-" + layer_name(next_layer_);
     if (auto done = make_directory(work, 0700); !done) return fail(done.error());
     // The layers are attached while the overlay is made: before 6.15 the kernel clones attached
     // mounts only.
@@ -282,7 +297,7 @@ class RootBuilder {
       if (auto done = hide_paths(); !done) return fail(done.error());
       std::vector<UniqueFd> lower;
       lower.push_back(std::move(etc));
-      return overlay_of(lower, "upper/etc");
+      return overlay_of(lower, "upper/etc", {});
     }
     const UniqueFd own(openat(stage_.number(), "upper/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!own) return fail(root_error("open scratch", "/etc"));
@@ -404,6 +419,8 @@ class RootBuilder {
   const HostIds ids_;
   const BorrowedFd user_namespace_, host_proc_, host_root_;
   const DeviceNodes device_nodes_;
+  const BorrowedFd disk_;
+  std::string layers_of_root_;  // where on the stage: "" or "disk/"
   UniqueFd stage_;
   std::size_t next_layer_ = 0;
   PreparedRoot out_;
@@ -413,9 +430,9 @@ class RootBuilder {
 
 Result<PreparedRoot> prepare_root(const Plan& plan, AcquiredMounts acquired, const HostIds& ids,
                                   BorrowedFd user_namespace, BorrowedFd host_proc,
-                                  BorrowedFd host_root, DeviceNodes device_nodes) {
+                                  BorrowedFd host_root, DeviceNodes device_nodes, BorrowedFd disk) {
   return RootBuilder(plan, std::move(acquired), ids, user_namespace, host_proc, host_root,
-                     device_nodes)
+                     device_nodes, disk)
       .build();
 }
 

@@ -50,11 +50,13 @@ enum class DeviceNodes {
 
 // Runs in the launcher's ground, on its empty directory /stage. `host_root` is the directory in
 // which to find /dev/null and the like for DeviceNodes::bind. `user_namespace` is the sandbox's.
+// `disk`, if any, is a directory for the overlay's upper layer, which else is on scratch.
 // What was attached to the stage stays there: taking it away costs a grace period of the kernel's,
 // which a launch need not wait for.
 Result<PreparedRoot> prepare_root(const Plan& plan, AcquiredMounts acquired, const HostIds& ids,
                                   BorrowedFd user_namespace, BorrowedFd host_proc,
-                                  BorrowedFd host_root, DeviceNodes device_nodes);
+                                  BorrowedFd host_root, DeviceNodes device_nodes,
+                                  BorrowedFd disk = {});
 
 // Makes the stage empty again, after the mounts have been handed over and before the next root is
 // prepared.

@@ -137,6 +137,11 @@ bool uses_default_workdir(const Draft& draft) {
   return !draft.spec.workdir && (images.empty() || images == "/");
 }
 
+bool keeps_root_on_disk(const Draft& draft) {
+  return !draft.host.scratch_directory.empty() && !draft.host.privileged &&
+         !draft.image.host_tools && !draft.spec.read_only.value_or(false);
+}
+
 bool has_writable_bind(const Draft& draft) {
   return std::any_of(draft.spec.mounts.begin(), draft.spec.mounts.end(),
                      [](const MountSpec& m) { return m.type == MountType::bind && !m.read_only; });

@@ -83,6 +83,8 @@ std::string group_path(const std::string& mount_point, const std::string& group)
 
 bool uses_default_workdir(const Draft& draft);
 bool has_writable_bind(const Draft& draft);
+// And not in memory, where a limit holds it.
+bool keeps_root_on_disk(const Draft& draft);
 // After plan_capabilities.
 bool holds_capability(const Draft& draft, std::string_view name);
 

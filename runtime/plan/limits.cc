@@ -201,6 +201,14 @@ void plan_disk(Draft& draft) {
                          "give less disk, or more memory; half of the memory is a good measure"));
   }
   draft.plan.root.scratch_size = disk;
+  if (keeps_root_on_disk(draft)) {
+    draft.lose(Protection::disk,
+               {"what is changed in the root lies in " + draft.host.scratch_directory +
+                    ", which has no limit (/tmp and /dev/shm have)",
+                "use a read-only root (--read-only), Linux 6.6 without --scratch, or run as root"},
+               to_string(disk) + " of disk");
+    return;
+  }
   draft.hold({Protection::disk, "tmpfs-size", {}, bytes_text(disk)});
 }
 

@@ -13,7 +13,8 @@ void check_overlay(Draft& draft) {
     draft.refuse(problem(ErrorCode::isolation_unavailable, "root", "overlay",
                          "the kernel has no overlayfs, which shares an image between sandboxes",
                          "modprobe overlay; or use the host's own tools: --rootfs /"));
-  } else if (!draft.host.privileged && !draft.host.tmpfs_user_xattr && !draft.plan.root.read_only) {
+  } else if (!draft.host.privileged && !draft.host.tmpfs_user_xattr && !draft.plan.root.read_only &&
+             !keeps_root_on_disk(draft)) {
     draft.refuse(problem(ErrorCode::isolation_unavailable, "root", "$.read_only",
                          "a plain user's writable root needs user xattrs on tmpfs, which Linux " +
                              draft.host.kernel_release + " has not",
@@ -56,6 +57,7 @@ void plan_root(Draft& draft) {
     // Idmapping a directory that is not the store's would make container 1000 be host 1000.
     root.idmapped = image.layer_ids == LayerIds::image && draft.host.privileged;
     root.user_xattr = !draft.host.privileged;
+    if (keeps_root_on_disk(draft)) root.scratch_directory = draft.host.scratch_directory;
     check_overlay(draft);
   }
 

@@ -71,7 +71,7 @@ std::vector<Subject> limits() {
   add("timeout", Protection::timeout, "sleep 60", [](const SandboxResult& result) {
     return result.cause == Cause::timeout && result.duration_ms < 5000;
   }).timeout = std::chrono::milliseconds(300);
-  add("cpu timeout", Protection::cpu_timeout, "burn 60", [](const SandboxResult& result) {
+  add("cpu timeout", Protection::cpu_timeout, "burn 3", [](const SandboxResult& result) {
     return result.cause == Cause::cpu_timeout;
   }).cpu_timeout = std::chrono::milliseconds(300);
   return subjects;

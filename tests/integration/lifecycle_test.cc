@@ -342,14 +342,14 @@ int status_in_namespaces(int flags, const std::vector<std::string>& argv) {
 }
 
 TEST_F(KilledCommand, AsProcessOneItLeavesNothingAtItsEnd) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  COVE_NEEDS_CAP_SYS_ADMIN();
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(status_in_namespaces(CLONE_NEWPID | CLONE_NEWNS, command("exit 7")), 7);
     EXPECT_FALSE(anything_left(0));
   }
 }
 TEST_F(KilledCommand, ItsGroupsAreRemovedAlsoWhereItsMountNamespaceEndsWithIt) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  COVE_NEEDS_CAP_SYS_ADMIN();
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(status_in_namespaces(CLONE_NEWNS, command("exit 7")), 7);
     EXPECT_FALSE(anything_left(1));

@@ -348,7 +348,7 @@ class SharedDirectory {
 };
 
 TEST_F(Bind, WhatIsMountedInsideDoesNotAppearOnTheHostNorTheOtherWayRound) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  COVE_NEEDS_CAP_SYS_ADMIN();
   const SharedDirectory parent;
   const TempDirectory child;
   ASSERT_TRUE(parent.mounted());

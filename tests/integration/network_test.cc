@@ -21,6 +21,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "tests/support/host.h"
+#include "tests/support/plain_user.h"
 #include "tests/support/sandbox.h"
 
 namespace cove::testing {
@@ -490,6 +492,7 @@ TEST_F(OpenNetwork, IsInvisibleToTheCallersWait) {
   EXPECT_EQ(errno, ECHILD);
 }
 TEST_F(OpenNetwork, LeavesNoDescriptorBehind) {
+  COVE_NEEDS_PRIVILEGE();
   auto engine = Engine::create();
   ASSERT_TRUE(engine);
   EXPECT_EQ(engine->run(open_probe("exit 0")).exit_code, 0);
@@ -576,19 +579,6 @@ TEST(OpenNetworkOfAHost, WhosePastaNeverComesUpIsGivenUpAndHoldsNobodyUp) {
 
 // ---- a plain user ----
 
-CommandOptions as_plain_user(const TempDirectory& runtime) {
-  constexpr uid_t kUser = 54321;
-  EXPECT_EQ(chown(runtime.path().c_str(), kUser, kUser), 0);
-  CommandOptions options;
-  options.environment = {"XDG_RUNTIME_DIR=" + runtime.path(), "HOME=/"};
-  options.in_child = [] {
-    if (setgroups(0, nullptr) != 0 || setresgid(kUser, kUser, kUser) != 0 ||
-        setresuid(kUser, kUser, kUser) != 0)
-      _exit(99);
-  };
-  return options;
-}
-
 TEST_F(OpenNetwork, IsAPlainUsersToo) {
   const TempDirectory runtime;
   const EchoServer server(kHost4), six(kHost6), loopback("127.0.0.1");
@@ -612,21 +602,7 @@ TEST_F(OpenNetwork, OfAPlainUserWithSubordinateIdsHasAPastaThatIsNobody) {
   COVE_NEEDS_PRIVILEGE();
   COVE_NEEDS_PROGRAM("/usr/bin/newuidmap");
   const TempDirectory runtime, lies;
-  put_file(lies / "passwd", "root:x:0:0::/root:/bin/sh\nada:x:54321:54321::/:/bin/sh\n");
-  put_file(lies / "subuid", "ada:600100000:65536\n");
-  CommandOptions options = as_plain_user(runtime);
-  const auto become_user = options.in_child;
-  options.in_child = [&] {
-    const auto lie = [&](const char* name, const char* file) {
-      return mount((lies / name).c_str(), file, nullptr, MS_BIND, nullptr) == 0;
-    };
-    if (unshare(CLONE_NEWNS) != 0 ||
-        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        !lie("passwd", "/etc/passwd") || !lie("subuid", "/etc/subuid") ||
-        !lie("subuid", "/etc/subgid"))
-      _exit(99);
-    become_user();
-  };
+  const CommandOptions options = as_plain_user_with_many_ids(runtime, lies);
   const EchoServer server(kHost4);
   RunningCommand run(cove_run({"--network", "open", "--read-only"},
                               std::string("tcp ") + kHost4 + " " + server.port() + " ; sleep 60"),

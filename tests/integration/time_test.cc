@@ -73,6 +73,7 @@ TEST(Timeout, DoesNotCountTheStartOfTheSandbox) {
   }
 }
 TEST(Timeout, OfAForkBombEndsIt) {
+  COVE_NEEDS_A_PIDS_LIMIT();
   const std::string marker = unique_marker();
   SandboxSpec spec = timed("mark " + marker + " ; fork-bomb 60", milliseconds(500));
   spec.resources.pids_limit = 64;

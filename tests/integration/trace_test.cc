@@ -65,6 +65,7 @@ std::string all_but(const std::string& syscall, const std::string& action) {
 }
 
 TEST(SeccompTrace, LetsThroughWhatIsRefusedOtherwiseAndCountsIt) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   SandboxSpec spec = probe(calls("7") + " ; socket 38");
   EXPECT_EQ(output(run(spec)), "calls: EPERM\nsocket 38: EAFNOSUPPORT\n");
   const SandboxResult result = run(traced(calls("7") + " ; socket 2 ; socket 17"));
@@ -101,6 +102,7 @@ TEST(SeccompTrace, HasToBeSaidTwice) {
 }
 
 TEST(SeccompTrace, CountsThreadsAndChildren) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   const SandboxResult result =
       run(traced(calls("2") + " ; in-thread " + calls("30") + " ; spawn " + calls("400") +
                  " ; spawn in-thread " + calls("5000") + " ; wait"));
@@ -110,11 +112,13 @@ TEST(SeccompTrace, CountsThreadsAndChildren) {
 }
 
 TEST(SeccompTrace, OutlivesAnExec) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   const SandboxResult result = run(traced(calls("1") + " ; exec /bin/probe " + calls("2")));
   EXPECT_THAT(table(result), ElementsAre("3 keyctl EPERM")) << shown(result);
 }
 
 TEST(SeccompTrace, OfACallThatWouldKillGoesOn) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   const TempDirectory directory;
   put_file(directory / "filter.json", all_but("keyctl", "kill_process"));
   SandboxSpec spec = probe(calls("1"));
@@ -128,12 +132,14 @@ TEST(SeccompTrace, OfACallThatWouldKillGoesOn) {
 }
 
 TEST(SeccompTrace, ShowsANumberThatHasNoName) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   const SandboxResult result = run(traced("calls 1000 1000 2 ; calls 400 400 1"));
   EXPECT_THAT(output(result), HasSubstr("calls: ENOSYS"));
   EXPECT_THAT(table(result), ElementsAre("2 1000 ENOSYS", "1 400 ENOSYS")) << shown(result);
 }
 
 TEST(SeccompTrace, IsBoundedWhateverIsCalled) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   const SandboxResult result = run(traced("calls 10000 10999 2"));
   EXPECT_EQ(result.exit_code, 0) << shown(result);
   ASSERT_TRUE(result.seccomp_trace);
@@ -169,6 +175,7 @@ TEST(SeccompTrace, OfDockersProfile) {
 }
 
 TEST(SeccompTrace, OfAnActionThatAsksAListenerIsENOSYS) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   const TempDirectory directory;
   put_file(directory / "filter.json", R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
     {"names": ["keyctl"], "action": "SCMP_ACT_NOTIFY"}]})");
@@ -180,6 +187,7 @@ TEST(SeccompTrace, OfAnActionThatAsksAListenerIsENOSYS) {
 }
 
 TEST(SeccompTrace, LeavesTheHostsDirectoriesGuarded) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   COVE_NEEDS_IDMAPPED_BINDS();
   const TempDirectory source;
   SandboxSpec spec = traced("put /data/file x ; chmod /data/file 04755 ; " + calls("1"), "strict");
@@ -191,6 +199,7 @@ TEST(SeccompTrace, LeavesTheHostsDirectoriesGuarded) {
 }
 
 TEST(SeccompTrace, WorksWithATerminal) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   SandboxSpec spec = traced(calls("2"));
   spec.tty = true;
   const SandboxResult result = run(spec);
@@ -199,6 +208,7 @@ TEST(SeccompTrace, WorksWithATerminal) {
 }
 
 TEST(SeccompTrace, DoesNotHoldUpTheTimeLimit) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   SandboxSpec spec = traced("spawn " + calls("0") + " ; spawn " + calls("0") + " ; " + calls("0"));
   spec.timeout = std::chrono::milliseconds(300);
   const auto began = std::chrono::steady_clock::now();
@@ -298,6 +308,7 @@ std::vector<std::string> tracing_command(const std::string& commands) {
 }
 
 TEST(SeccompTraceCommand, PrintsATable) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   const CommandOutcome outcome = run_command(tracing_command(calls("12")));
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_THAT(remarks_of(outcome),
@@ -315,6 +326,7 @@ TEST(SeccompTraceCommand, IsRefusedWithoutItsDanger) {
 }
 
 TEST(SeccompTraceCommand, LosesNoCallToSignals) {
+  COVE_NEEDS_NO_FILTER_AROUND();
   RunningCommand run(tracing_command("print up ; spawn " + calls("5000") + " ; in-thread " +
                                      calls("5000") + " ; wait"));
   ASSERT_TRUE(run.wait_for_output("up\n"));

@@ -21,6 +21,7 @@
 #include "cove/host.h"
 #include "tests/support/command.h"
 #include "tests/support/files.h"
+#include "tests/support/sandbox.h"
 
 namespace cove::testing {
 namespace {
@@ -161,6 +162,14 @@ std::string why_no_idmapped_binds() {
   const bool old = major < 6 || (major == 6 && minor < 3);
   return geteuid() == 0 && on_tmpfs && old ? "kernel 6.3 (idmapped tmpfs)" : "";
 }
+
+bool has_cap_sys_admin() {
+  constexpr int kCapSysAdmin = 21;
+  const std::string held = line_after(contents_of("/proc/self/status"), "CapEff:\t");
+  return (std::stoull(held, nullptr, 16) >> kCapSysAdmin & 1) != 0;
+}
+
+bool is_filtered() { return line_after(contents_of("/proc/self/status"), "Seccomp:\t") != "0"; }
 
 std::size_t open_descriptors() {
   std::size_t count = 0;

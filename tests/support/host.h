@@ -46,6 +46,10 @@ std::string unique_marker();
 // where they can.
 std::string why_no_idmapped_binds();
 
+// Of this process: what it may do, and whether seccomp(2) judges its calls.
+bool has_cap_sys_admin();
+bool is_filtered();
+
 // Of this process, once their number has stayed the same for a tenth of a second: some go behind a
 // result.
 std::size_t open_descriptors();
@@ -89,6 +93,18 @@ class PrivateGroups {
 #define COVE_NEEDS_CGROUP_V2()                                                      \
   if (const auto& groups = ::cove::testing::host_facts().cgroup; !groups.v2_usable) \
   GTEST_SKIP() << "needs cgroup-v2 (" << groups.v2_reason << ")"
+// The kernel never holds its own root to a resource limit of processes, which else stands in.
+#define COVE_NEEDS_A_PIDS_LIMIT()                                                           \
+  if (const auto& host = ::cove::testing::host_facts();                                     \
+      ::cove::testing::mechanism_of("pids").empty() && !host.privileged && host.uid == 0 && \
+      host.uid_outside == 0)                                                                \
+  GTEST_SKIP() << "needs a pids limit"
+// For tests that make namespaces and mounts themselves.
+#define COVE_NEEDS_CAP_SYS_ADMIN() \
+  if (!::cove::testing::has_cap_sys_admin()) GTEST_SKIP() << "needs CAP_SYS_ADMIN"
+// The kernel takes the strictest answer: a filter that surrounds the tests comes before ours.
+#define COVE_NEEDS_NO_FILTER_AROUND() \
+  if (::cove::testing::is_filtered()) GTEST_SKIP() << "needs no seccomp filter around"
 #define COVE_NEEDS_PROGRAM(path) \
   if (access(path, X_OK) != 0) GTEST_SKIP() << "needs program " << (path)
 #define COVE_NEEDS_IDMAPPED_BINDS()                                                           \

@@ -72,8 +72,8 @@ TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(CgroupFacts, 8, a, b, c, d, e, f, g, h);
   EXPECT_DESCRIBED(SubordinateIds, 2, a, b);
-  EXPECT_DESCRIBED(HostFacts, 23, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
-                   w);
+  EXPECT_DESCRIBED(HostFacts, 24, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
+                   w, x);
   EXPECT_DESCRIBED(ImageConfig, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(ImageFacts, 12, a, b, c, d, e, f, g, h, i, j, k, l);
   EXPECT_DESCRIBED(SourceFacts, 9, a, b, c, d, e, f, g, h, i);
@@ -82,7 +82,7 @@ TEST(Describe, ShowsEveryFieldOfTheFacts) {
 
 TEST(Describe, ShowsEveryFieldOfThePlan) {
   EXPECT_DESCRIBED(IdentityPlan, 5, a, b, c, d, e);
-  EXPECT_DESCRIBED(RootPlan, 10, a, b, c, d, e, f, g, h, i, j);
+  EXPECT_DESCRIBED(RootPlan, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(FilePlan, 3, a, b, c);
   EXPECT_DESCRIBED(MountPlan, 10, a, b, c, d, e, f, g, h, i, j);
   EXPECT_DESCRIBED(CgroupPlan, 3, a, b, c);

@@ -106,6 +106,7 @@ inline HostFacts full_host_facts() {
   facts.privileged = facts.can_mknod = facts.user_namespaces = true;
   facts.user_namespaces_reason = "none";
   facts.seccomp = facts.overlay = facts.tmpfs_user_xattr = true;
+  facts.scratch_directory = "/var/tmp/cove-7";
   facts.cpu_count = 2;
   facts.memory_total = gibibytes(7);
   facts.swap_total = Bytes{1};
@@ -167,9 +168,9 @@ inline Plan full_plan() {
   plan.identity = {IdMapping::single, 0, 5, {1, 2, 4294967294U}, "/home/s"};
   plan.namespaces = {Protection::user_namespace, Protection::network};
   plan.uplink = UplinkPlan{{"/usr/bin/pasta", "-f"}, {"192.0.0.1"}, {"127.0.0.0/8", "::/64"}};
-  plan.root = {
-      RootKind::host_tools,  {"/a", "/b"},   true, true, true, mebibytes(9), 1000, {"/usr"},
-      {{"/bin", "usr/bin"}}, {"/etc/shadow"}};
+  plan.root = {RootKind::host_tools, {"/a", "/b"}, true,         true,     true,
+               mebibytes(9),         1000,         "/var/tmp/s", {"/usr"}, {{"/bin", "usr/bin"}},
+               {"/etc/shadow"}};
   plan.files = {{"/etc/hosts", "127.0.0.1 localhost\n\x80", 0600}};
   plan.mounts = {
       {MountKind::tmpfs, "/t", 3, true, true, 8, 9, Bytes{4096}, 01777, true},

@@ -1,0 +1,109 @@
+#include "runtime/launch/disk_scratch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <utility>
+#include <vector>
+
+#include "runtime/mount/remove_tree.h"
+
+namespace cove {
+namespace {
+
+constexpr const char* kProbe = "user.cove";
+
+Error scratch_error(std::string what, const std::string& where) {
+  Error error = errno_error(ErrorCode::setup_failed, "scratch", std::move(what));
+  error.where = where;
+  return error;
+}
+
+Result<UniqueFd> open_base(BorrowedFd host_root, const std::string& base) {
+  const std::string path = base.substr(std::min(base.find_first_not_of('/'), base.size()));
+  if (mkdirat(host_root.number(), path.c_str(), 0700) != 0 && errno != EEXIST)
+    return fail(scratch_error("make the directory", base));
+  UniqueFd directory(
+      openat(host_root.number(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!directory || fstat(directory.number(), &status) != 0)
+    return fail(scratch_error("open the directory", base));
+  // In /var/tmp anybody may have made it first.
+  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+    return fail(Error{ErrorCode::permission_denied,
+                      "scratch",
+                      0,
+                      "is not the caller's alone",
+                      base,
+                      "chmod 700 it, or name another with --scratch",
+                      {}});
+  }
+  return directory;
+}
+
+std::vector<std::string> names_in(BorrowedFd directory) {
+  std::vector<std::string> names;
+  const int fd = openat(directory.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const listing = fd < 0 ? nullptr : fdopendir(fd);
+  if (listing == nullptr) return names;
+  while (const dirent* entry = readdir(listing)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  closedir(listing);
+  return names;
+}
+
+UniqueFd open_locked(BorrowedFd base, const std::string& name) {
+  UniqueFd directory(
+      openat(base.number(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (directory && flock(directory.number(), LOCK_EX | LOCK_NB) != 0) directory.reset();
+  return directory;
+}
+
+// What cannot be removed is tried again by the next.
+void sweep(BorrowedFd base) {
+  for (const std::string& name : names_in(base)) {
+    if (const UniqueFd abandoned = open_locked(base, name)) (void)remove_tree(base, name);
+  }
+}
+
+}  // namespace
+
+Result<DiskScratch> DiskScratch::make(BorrowedFd host_root, const std::string& base,
+                                      const std::string& sandbox_id) {
+  auto parent = open_base(host_root, base);
+  if (!parent) return fail(parent.error());
+  // So that nobody sweeps a directory between its making and its locking.
+  if (flock(parent->number(), LOCK_EX) != 0) return fail(scratch_error("lock", base));
+  sweep(*parent);
+  if (mkdirat(parent->number(), sandbox_id.c_str(), 0700) != 0)
+    return fail(scratch_error("make a directory in", base));
+  UniqueFd directory = open_locked(*parent, sandbox_id);
+  if (!directory) return fail(scratch_error("lock a directory in", base));
+  DiskScratch scratch(std::move(*parent), sandbox_id, std::move(directory));
+  flock(scratch.base_.number(), LOCK_UN);
+  if (fsetxattr(scratch.directory_.number(), kProbe, "", 0, 0) != 0) {
+    Error error = scratch_error("user xattrs, in which an overlay keeps its marks", base);
+    error.hint = "name a directory on ext4, xfs or btrfs with --scratch";
+    return fail(std::move(error));
+  }
+  return scratch;
+}
+
+DiskScratch& DiskScratch::operator=(DiskScratch&& other) noexcept {
+  std::swap(base_, other.base_);
+  std::swap(name_, other.name_);
+  std::swap(directory_, other.directory_);
+  return *this;
+}
+
+DiskScratch::~DiskScratch() {
+  if (directory_) (void)remove_tree(base_, name_);
+}
+
+}  // namespace cove
