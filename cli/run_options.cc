@@ -389,8 +389,7 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
     {{"store", 0, "DIR", kCove, "the image store; default: $COVE_ROOT"},
      [](Builder& b, Text v) { b.request.engine.store = v; }},
     {{"scratch", 0, "DIR", kCove,
-      "a plain user's: keep on disk what is changed in the root, without limit; default: in "
-      "memory"},
+      "a plain user's: keep what is changed in the root there, on disk"},
      set_scratch},
     {{"cgroup-parent", 0, "PATH", kCove, "make our groups below this one"},
      [](Builder& b, Text v) { b.request.engine.cgroup_parent = v; }},

@@ -25,6 +25,8 @@ class DiskScratch : public ::testing::Test {
     root_.make_directory("/image-directory");
     root_.put("/image-directory/file", "of the image");
     root_.put("/srv/file", "of the image");
+    for (const char* name : {"", "/image-directory", "/image-directory/file", "/srv", "/srv/file"})
+      ASSERT_EQ(chown(root_.outside(name).c_str(), kPlainUser, kPlainUser), 0) << name;
   }
   std::vector<std::string> command(const std::string& commands,
                                    const std::vector<std::string>& more = {}) const {
@@ -46,11 +48,9 @@ class DiskScratch : public ::testing::Test {
 TEST_F(DiskScratch, HoldsWhatIsChangedInTheRootAndIsGoneAfterwards) {
   const CommandOutcome outcome = run_command(
       command("put /made x ; unlink /image-directory/file ; mkdir /image-directory/sub ; "
-              "rename /srv /image-directory/sub/srv ; read-file /made ; stat /workspace"),
+              "unlink /srv/file ; read-file /made"),
       as_plain_user(runtime_));
-  EXPECT_THAT(outcome.out, ::testing::StartsWith("put: ok\nunlink: ok\nmkdir: ok\n"))
-      << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("x"));
+  EXPECT_EQ(outcome.out, "put: ok\nunlink: ok\nmkdir: ok\nunlink: ok\nx") << outcome.err;
   EXPECT_THAT(outcome.err,
               HasSubstr("degraded: disk: what is changed in the root lies in " + base_.path()));
   EXPECT_THAT(left(), IsEmpty());
@@ -76,8 +76,12 @@ TEST_F(DiskScratch, ThatAKilledLauncherLeavesIsRemovedByTheNext) {
   run.kill(SIGKILL);
   run.wait();
   ASSERT_THAT(names_in(base_.path()), SizeIs(1)) << "or this test tests nothing";
-  EXPECT_EQ(run_command(command("print hello"), as_plain_user(runtime_)).out, "hello\n");
-  EXPECT_THAT(left(), IsEmpty());
+  // What is killed may take a moment to let go of its locks.
+  const double end = seconds_now() + 5;
+  do {
+    EXPECT_EQ(run_command(command("print hello"), as_plain_user(runtime_)).out, "hello\n");
+  } while (!left(0.5).empty() && seconds_now() < end);
+  EXPECT_THAT(left(0), IsEmpty());
 }
 TEST_F(DiskScratch, InUseIsNotRemovedByAnother) {
   RunningCommand run(command("put /made x ; print ready ; sleep 1 ; read-file /made"),

@@ -84,6 +84,13 @@ TEST(KernelVersionOf, ReadsReleases) {
   }
 }
 
+TEST(IdMap, TellsWhoAnIdIsOutside) {
+  const char* map = "         0       1001          1\n         1     100000      65536\n";
+  EXPECT_EQ(id_in_parent(map, 0), 1001u);
+  EXPECT_EQ(id_in_parent(map, 5), 100004u);
+  EXPECT_EQ(id_in_parent(map, 70000), 70000u) << "nobody's";
+  EXPECT_EQ(id_in_parent("0 0 4294967295\n", 1000), 1000u);
+}
 TEST(IdMap, OfTheInitialNamespaceIsKnown) {
   EXPECT_TRUE(is_initial_id_map(kInitialMap));
   EXPECT_TRUE(maps_slot_ids(kInitialMap));

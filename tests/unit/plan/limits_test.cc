@@ -157,6 +157,32 @@ TEST(LimitPlan, PidsFallBackToRlimitNproc) {
   planning.host.kernel_release = "5.13.0";  // counts all of the user's processes
   EXPECT_EQ(planning.refusal().where, "$.resources.pids_limit");
 }
+TEST(LimitPlan, TheRootOfAUserNamespaceIsHeldToRlimitNprocAndTheHostsRootIsNot) {
+  Planning planning("debian12_user");
+  planning.spec.read_only = true;
+  planning.spec.resources.pids_limit = 50;
+  planning.host.uid = 0;
+  planning.host.uid_outside = 100000;
+  EXPECT_EQ(limit_text(planning.plan(), Protection::pids), "50 by rlimit");
+  planning.host.uid_outside = 0;
+  EXPECT_EQ(planning.refusal().where, "$.resources.pids_limit");
+}
+
+TEST(LimitPlan, DiskHoldsNothingOfARootThatLiesOnDisk) {
+  Planning planning("debian12_user");
+  planning.host.scratch_directory = "/var/tmp/cove-1000";
+  Plan plan = planning.plan();
+  EXPECT_EQ(plan.root.scratch_directory, "/var/tmp/cove-1000");
+  EXPECT_TRUE(is_degraded(plan, Protection::disk));
+  EXPECT_EQ(plan.root.scratch_size, mebibytes(256)) << "of /tmp and /dev/shm";
+
+  planning.spec.resources.disk = mebibytes(16);
+  EXPECT_EQ(planning.refusal().where, "$.resources.disk");
+  planning.spec.read_only = true;
+  plan = planning.plan();
+  EXPECT_EQ(plan.root.scratch_directory, "");
+  EXPECT_FALSE(is_degraded(plan, Protection::disk));
+}
 
 TEST(LimitPlan, DiskFitsIntoMemory) {
   struct Case {
