@@ -35,7 +35,7 @@ run:  ## installs what is missing, builds, makes a demo image, runs Python from 
 	python3 demo_image/show_result.py build/demo/result.json
 	echo "Now try: $(cove) run python-demo -- python3 -c 'print(6 * 7)'"
 
-test:  ## installs what is missing, builds, runs all tests: unit, lint, integration, escape, sanitized, vm
+test:  ## installs what is missing, builds, runs all tests: unit, lint, consumer, integration, escape, sanitized, vm
 	@$(say) "Packages (only what is missing)"
 	packaging/install-packages.sh build test
 	mkdir -p build
@@ -53,8 +53,11 @@ build:  ## builds all of it into build/release
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
 
-install: build  ## installs to PREFIX (/usr/local), below DESTDIR
-	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+install:  ## installs to PREFIX (/usr/local), below DESTDIR
+	@packaging/install-packages.sh build
+	cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
+	cmake --build --preset release -j $(JOBS) --target runtime/all images/all cli/all
+	DESTDIR="$(DESTDIR)" cmake --install build/release
 
 bench: build  ## measures, with peers beside us where they are installed
 	@bench/run
