@@ -65,10 +65,11 @@ bench: build  ## measures, with peers beside us where they are installed
 format:  ## has clang-format rewrite the C++ files
 	@tests/lint/format.sh . --fix
 
-tidy: build  ## runs clang-tidy over what is built; slow
+tidy: build  ## runs clang-tidy and cppcheck over what is built; slow
 	@packaging/install-packages.sh test
 	run-clang-tidy -quiet -p build/release -j $(JOBS) -extra-arg=-Wno-unknown-warning-option \
 	  '^$(CURDIR)/(runtime|images|profiles|cli|server)/.*\.cc$$'
+	tests/lint/cppcheck.sh .
 
 clean:  ## removes build/
 	@rm -rf build
