@@ -35,7 +35,7 @@ run:  ## installs what is missing, builds, makes a demo image, runs Python from 
 	python3 demo_image/show_result.py build/demo/result.json
 	echo "Now try: $(cove) run python-demo -- python3 -c 'print(6 * 7)'"
 
-test:  ## installs what is missing, builds, runs all tests: unit, lint, integration, escape, sanitized, vm
+test:  ## installs what is missing, builds, runs all tests: unit, lint, consumer, integration, escape, sanitized, vm
 	@$(say) "Packages (only what is missing)"
 	packaging/install-packages.sh build test
 	mkdir -p build
@@ -59,8 +59,11 @@ build:  ## builds all of it into build/release
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
 
-install: build  ## installs to PREFIX (/usr/local), below DESTDIR
-	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+install:  ## installs to PREFIX (/usr/local), below DESTDIR
+	@packaging/install-packages.sh build
+	cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)"
+	cmake --build --preset release -j $(JOBS) --target runtime/all images/all cli/all
+	DESTDIR="$(DESTDIR)" cmake --install build/release
 
 bench: build  ## measures, with peers beside us where they are installed
 	@bench/run
@@ -68,10 +71,11 @@ bench: build  ## measures, with peers beside us where they are installed
 format:  ## has clang-format rewrite the C++ files
 	@tests/lint/format.sh . --fix
 
-tidy: build  ## runs clang-tidy over what is built; slow
+tidy: build  ## runs clang-tidy and cppcheck over what is built; slow
 	@packaging/install-packages.sh test
 	run-clang-tidy -quiet -p build/release -j $(JOBS) -extra-arg=-Wno-unknown-warning-option \
 	  '^$(CURDIR)/(runtime|images|profiles|cli|server)/.*\.cc$$'
+	tests/lint/cppcheck.sh .
 
 clean:  ## removes build/
 	@rm -rf build

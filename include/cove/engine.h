@@ -58,6 +58,11 @@ struct EngineOptions {
   std::string scratch_directory;
   // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups.
   std::string cgroup_parent;
+  // The directory of cove-launcher and cove-image, for programs that bring their own; nowhere else is
+  // looked then. Empty: the first that has them of $COVE_LIBEXEC, the directory of the executable,
+  // ../libexec/cove from there, and where Cove was configured to be installed
+  // (docs/embedding.md).
+  std::string libexec;
 };
 
 // With SandboxSpec::tty, how StdinInherit reaches the program.

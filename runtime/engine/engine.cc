@@ -160,7 +160,8 @@ class Engine::Impl {
     auto found = find_image(store, *spec.image);
     if (found || !is_transport(*spec.image) || found.error().code != ErrorCode::image_not_found)
       return found;
-    if (auto loaded = load_image(store, *spec.image); !loaded) return fail(loaded.error());
+    if (auto loaded = load_image(store, *spec.image, options_.libexec); !loaded)
+      return fail(loaded.error());
     return find_image(store, *spec.image);
   }
 
@@ -278,7 +279,7 @@ Result<Engine> Engine::create(EngineOptions options) {
     auto opened = StateDirectory::open(options.state_directory);
     if (!opened) return fail(opened.error());
     state.emplace(std::move(*opened));
-    auto executable = find_executable("cove-launcher");
+    auto executable = find_executable("cove-launcher", options.libexec);
     if (!executable) return fail(executable.error());
     auto started = LauncherClient::start(*executable);
     if (!started) return fail(started.error());

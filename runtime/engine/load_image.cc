@@ -44,17 +44,22 @@ std::string read_all(BorrowedFd fd) {
   return text;
 }
 
-}  // namespace
-
-Result<std::string> find_executable(const std::string& name) {
+std::vector<std::string> usual_places() {
   std::vector<std::string> places;
   if (const char* given = std::getenv("COVE_LIBEXEC")) places.emplace_back(given);
   const std::string own = own_directory();
   for (const char* below : {"", "/images", "/runtime", "/../libexec/cove"})
     places.push_back(own + below);
   places.emplace_back(COVE_LIBEXEC_DIR);
+  return places;
+}
+
+}  // namespace
+
+Result<std::string> find_executable(const std::string& name, const std::string& libexec) {
   std::string tried;
-  for (const std::string& place : places) {
+  for (const std::string& place :
+       libexec.empty() ? usual_places() : std::vector<std::string>{libexec}) {
     std::string path = place + "/" + name;
     if (access(path.c_str(), X_OK) == 0) return path;
     tried += (tried.empty() ? "" : ", ") + place;
@@ -62,14 +67,17 @@ Result<std::string> find_executable(const std::string& name) {
   return fail(Error{ErrorCode::internal,
                     "find " + name,
                     0,
-                    "it is not installed beside this program",
+                    "it is not installed there",
                     tried,
-                    "set COVE_LIBEXEC to the directory that has it",
+                    libexec.empty()
+                        ? "set COVE_LIBEXEC to the directory that has it"
+                        : "EngineOptions::libexec has to name the directory that has it",
                     {}});
 }
 
-Result<void> load_image(const std::string& store, const std::string& reference) {
-  auto program = find_executable("cove-image");
+Result<void> load_image(const std::string& store, const std::string& reference,
+                        const std::string& libexec) {
+  auto program = find_executable("cove-image", libexec);
   if (!program) return fail(program.error());
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0)

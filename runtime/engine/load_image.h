@@ -9,10 +9,13 @@
 namespace cove {
 
 // Runs `cove-image load REFERENCE` and waits for it. Its progress goes to standard error.
-Result<void> load_image(const std::string& store, const std::string& reference);
+// `libexec` as in find_executable.
+Result<void> load_image(const std::string& store, const std::string& reference,
+                        const std::string& libexec);
 
-// Where an executable of ours is: $COVE_LIBEXEC, beside this executable, ../libexec/cove from it,
-// or where Cove was installed. Errors: internal, naming the places that were tried.
-Result<std::string> find_executable(const std::string& name);
+// Where an executable of ours is: in `libexec` (EngineOptions), or, where that is empty,
+// $COVE_LIBEXEC, beside this executable, ../libexec/cove from it, or where Cove was configured to
+// be installed. Errors: internal, step "find NAME", naming the places that were tried.
+Result<std::string> find_executable(const std::string& name, const std::string& libexec);
 
 }  // namespace cove

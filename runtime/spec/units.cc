@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
 constexpr double kMaxSeconds = 10.0 * 365 * 24 * 3600;
 
-Error unit_error(std::string_view text, std::string what, std::string hint) {
+Error unit_error(std::string_view text, std::string_view what, std::string hint) {
   Error error;
   error.code = ErrorCode::invalid_argument;
   error.what = in_quotes(text);
