@@ -4,11 +4,12 @@
 # The last ones are for attacks to be seen to succeed, where nothing stops them.
 readonly kModules=(virtio_pci virtio_blk overlay ext4 loop tun af_alg vsock xfrm_user nfnetlink)
 
-newest_kernel() {
+# Of those below ROOT, which has boot/vmlinuz-RELEASE and lib/modules/RELEASE. Prints its release.
+newest_kernel() {  # newest_kernel ROOT
   local image release
-  for image in $(ls -v -r /boot/vmlinuz-*-cloud-amd64 2>/dev/null); do
-    release=${image#/boot/vmlinuz-}
-    if [ -r "$image" ] && [ -d "/lib/modules/$release" ]; then
+  for image in $(ls -v -r "$1"/boot/vmlinuz-*-cloud-amd64 2>/dev/null); do
+    release=${image##*/vmlinuz-}
+    if [ -r "$image" ] && [ -d "$1/lib/modules/$release" ]; then
       echo "$release"
       return
     fi
@@ -20,8 +21,8 @@ pack() {  # pack DIRECTORY: everything below it as an initramfs part, owned by r
 }
 
 # BusyBox, the init given and the kernel's modules: the same for all runs, so made once. Prints its path.
-base_part() {  # base_part RELEASE INIT TREE
-  local release=$1 init=$2 tree=$3 kind module key part
+base_part() {  # base_part ROOT RELEASE INIT TREE
+  local root=$1 release=$2 init=$3 tree=$4 kind module key part
   kind=$(basename "$init" .sh)
   key=$({ echo "$release"; cat "$here/initramfs.sh" "$init" "$(command -v busybox)"; } | sha256sum | cut -c1-16)
   part=$kCache/$kind-$key.cpio
@@ -31,10 +32,13 @@ base_part() {  # base_part RELEASE INIT TREE
     cp "$init" "$tree/init"
     chmod 755 "$tree/init"
     for module in "${kModules[@]}"; do
-      /sbin/modprobe --show-depends --set-version "$release" "$module" | awk '$1 == "insmod" { print $2 }'
+      /sbin/modprobe --dirname "$root/" --show-depends --set-version "$release" "$module" | awk '$1 == "insmod" { print $2 }'
     done | awk '!seen[$0]++' | while read -r module; do
-      cp "$module" "$tree/modules/"
-      basename "$module" >>"$tree/modules/order"
+      case $module in
+        *.xz) xz --decompress --stdout "$module" >"$tree/modules/$(basename "$module" .xz)" ;;
+        *) cp "$module" "$tree/modules/" ;;
+      esac
+      basename "$module" .xz >>"$tree/modules/order"
     done
     pack "$tree" >"$tree.cpio"
     rm -f "$kCache/$kind"-*.cpio

@@ -8,8 +8,8 @@
 # command finds BusyBox in /bin, and runs as root with stdin from /dev/null. What it writes comes out here on stdout
 # (stderr is mixed in), and its exit status is ours; 124: the time limit, 125: the machine itself failed.
 #
-# With --systemd the machine is a small Debian that systemd has booted, on a disk (ext4) whose changes are lost. The command
-# runs as root in a service of the system's, or as "user" (uid 1000, with subordinate ids) in a session of logind's, with
+# With --systemd the machine is a small Debian that systemd has booted, with Debian's later kernel (6.12), on a disk (ext4)
+# whose changes are lost. The command runs as root in a service of the system's, or as "user" (uid 1000, with subordinate ids) in a session of logind's, with
 # a user manager, as after a login by ssh.
 #
 # QEMU by emulation (COVE_VM_ACCEL=kvm for KVM: not the default, since it may be there and hang); no network. First
@@ -24,6 +24,8 @@ die() { printf 'vm: %s\n' "$*" >&2; exit 125; }
 
 # shellcheck source=tests/vm/initramfs.sh
 source "$here/initramfs.sh"
+# shellcheck source=tests/vm/systemd/kernel.sh
+source "$here/systemd/kernel.sh"
 # shellcheck source=tests/vm/systemd/disk.sh
 source "$here/systemd/disk.sh"
 
@@ -57,30 +59,31 @@ main() {
   need_programs qemu-system-x86_64 busybox cpio /sbin/modprobe
   case $systemd in
     '') ;;
-    root | user) need_programs mmdebstrap /sbin/mke2fs ;;
+    root | user) need_programs mmdebstrap /sbin/mke2fs /sbin/depmod xz ;;
     *) die "--systemd is for root or user" ;;
   esac
-  local release
-  release=$(newest_kernel)
-  [ -n "$release" ] || die "no /boot/vmlinuz-*-cloud-amd64 (packaging/install-packages.sh test)"
-
   mkdir -p "$kCache"
   work=$(mktemp --directory "$kCache/run.XXXXXX")
   trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
 
-  local base disk devices=() arguments='' tree=$work/tree files=$work/tree libraries=$work/tree
+  local kernel='' release init=$here/init.sh devices=() arguments='' tree=$work/tree
+  local files=$tree libraries=$tree
   if [ -n "$systemd" ]; then
-    base=$(base_part "$release" "$here/systemd/boot.sh" "$work/base")
+    local disk
     disk=$(systemd_disk "$work")
+    kernel=$(later_kernel "$work")
+    init=$here/systemd/boot.sh
     # Writes go to a file without a name, in TMPDIR.
-    arguments=systemd.unit=machine.service
     devices=(-drive "file=$disk,format=raw,if=virtio,snapshot=on")
+    arguments=systemd.unit=machine.service
     files=$tree/files libraries=$tree/libraries
-  else
-    base=$(base_part "$release" "$here/init.sh" "$work/base")
   fi
+  release=$(newest_kernel "$kernel")
+  [ -n "$release" ] || die "no $kernel/boot/vmlinuz-*-cloud-amd64 (packaging/install-packages.sh test)"
+  local base
+  base=$(base_part "$kernel" "$release" "$init" "$work/base")
   mkdir -p "$files"
   echo "${@@Q}" >"$files/command"
   echo "$systemd" >"$files/run-as"
@@ -99,7 +102,7 @@ main() {
   TMPDIR=$work timeout --foreground --kill-after=5 "$time_limit" qemu-system-x86_64 \
     -accel "${COVE_VM_ACCEL:-tcg,thread=multi}" -cpu max -smp 2 -m "$memory" -nodefaults -no-user-config -no-reboot \
     -display none -nic none -serial stdio -serial "file:$work/log" -serial "file:$work/status" "${devices[@]}" \
-    -kernel "/boot/vmlinuz-$release" -initrd "$work/initramfs" \
+    -kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initramfs" \
     -append "console=ttyS1 quiet panic=-1 rdinit=/init $arguments" </dev/null 2>"$work/qemu" &
   machine=$!
   wait "$machine" || status=$?
@@ -109,7 +112,7 @@ main() {
     exit 124
   fi
   if ! [ -s "$work/status" ]; then
-    tail -n 40 "$work/qemu" "$work/log" >&2
+    tail -n 80 "$work/qemu" "$work/log" >&2
     die "the machine ended (qemu: $status) without the command's exit status; its last messages are above"
   fi
   exit "$(tr -d '\r\n' <"$work/status")"

@@ -10,13 +10,17 @@ mount -t devtmpfs devtmpfs /dev
 while read -r module; do
   insmod "/modules/$module"
 done </modules/order
+until [ -b /dev/vda ]; do
+  sleep 0.1  # a driver finds its devices a moment after it was loaded; the time limit ends this
+done
 mount -t ext4 /dev/vda /new
 
 # File by file: /lib and /bin are symbolic links there.
 put() {  # put TREE
   [ -d "$1" ] || return 0
   (cd "$1" && find . -type f) | while read -r file; do
-    [ "$1" = /files ] || [ ! -e "/new/$file" ] || continue  # of libraries, those of the disk come first
+    # Of libraries, those of the disk come first; a link there may be meant from another root.
+    [ "$1" = /files ] || { [ ! -e "/new/$file" ] && [ ! -L "/new/$file" ]; } || continue
     mkdir -p "/new/$(dirname "$file")"
     cp -p "$1/$file" "/new/$file"
   done
