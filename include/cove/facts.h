@@ -29,11 +29,15 @@ struct CgroupFacts {
   // The v2 hierarchy: kill, freeze and CPU time come from it even where it has no controller.
   bool v2_mounted = false;
   std::string v2_mount_point;
-  std::string v2_group;                                // the parent for our groups
-  bool v2_usable = false;                              // we may make groups there
-  bool v2_kill = false;                                // cgroup.kill exists (5.14)
-  std::string v2_reason;                               // where not usable: why
-  bool hybrid = false;                                 // some controllers sit in v1 hierarchies
+  std::string v2_group;    // the parent for our groups
+  bool v2_usable = false;  // we may make groups there
+  bool v2_kill = false;    // cgroup.kill exists (5.14)
+  std::string v2_reason;   // where not usable: why
+  bool hybrid = false;     // some controllers sit in v1 hierarchies
+  // Where a plain user's own group cannot be divided: systemd's busctl, by which its service manager
+  // is asked for a scope to make them in, when a launch needs one. v2_group is that manager's then.
+  std::string scope_by;
+  std::string scope_reason;  // where that is so, and no scope can be had: why
   std::map<std::string, ControllerFacts> controllers;  // "memory", "cpu", "pids", "io"
 };
 

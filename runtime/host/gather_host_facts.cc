@@ -128,6 +128,29 @@ void read_subordinate_ids(HostTexts& texts) {
   texts.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
+// Debian before the merge of /usr had it in /bin.
+std::string find_busctl() {
+  for (const char* path : {"/usr/bin/busctl", "/bin/busctl"}) {
+    if (access(path, X_OK) == 0) return path;
+  }
+  return {};
+}
+
+// As sd-bus looks for it. Whether anybody listens is not asked.
+bool has_user_bus() {
+  if (const char* address = getenv("DBUS_SESSION_BUS_ADDRESS"); address && *address != '\0')
+    return true;
+  const char* directory = getenv("XDG_RUNTIME_DIR");
+  struct stat status {};
+  return directory && stat((std::string(directory) + "/bus").c_str(), &status) == 0 &&
+         S_ISSOCK(status.st_mode);
+}
+
+UserManager read_user_manager(std::uint32_t uid) {
+  if (uid == 0) return {};
+  return {uid, find_busctl(), has_user_bus(), {}};
+}
+
 bool same_caller(const HostTexts& one, const HostTexts& other) {
   const auto parts = [](const HostTexts& texts) {
     return std::tie(texts.uid, texts.gid, texts.capabilities, texts.own_groups, texts.cpu_count,
@@ -157,6 +180,7 @@ HostTexts read_host(HostTexts texts, const std::string& cgroup_parent) {
                          has_overlay_module(texts.kernel_release);
   texts.mountinfo = read_text("/proc/self/mountinfo");
   texts.cgroup_parent = cgroup_parent;
+  texts.manager = read_user_manager(texts.uid);
   struct sysinfo memory {};
   if (sysinfo(&memory) == 0) {
     texts.memory_total = std::uint64_t{memory.totalram} * memory.mem_unit;
@@ -230,6 +254,16 @@ Result<HostFacts> HostFactsCache::gather(const std::vector<std::string>& env_all
   for (const std::string& variable : env_allowlist) {
     if (const char* value = getenv(variable.c_str())) host.environment[variable] = value;
   }
+  return host;
+}
+
+Result<HostFacts> HostFactsCache::gather_without_scope(
+    const std::vector<std::string>& env_allowlist, const std::string& refusal) {
+  auto host = gather(env_allowlist);
+  if (!host) return host;
+  HostTexts texts = read_host(read_caller(), cgroup_parent_);
+  texts.manager.refusal = refusal;
+  host->cgroup = judge_host(texts, read_group).cgroup;
   return host;
 }
 
