@@ -34,9 +34,10 @@ struct CgroupFacts {
   bool v2_kill = false;    // cgroup.kill exists (5.14)
   std::string v2_reason;   // where not usable: why
   bool hybrid = false;     // some controllers sit in v1 hierarchies
-  // Where a plain user's own group cannot be divided: systemd's busctl, by which its service manager
-  // is asked for a scope to make them in, when a launch needs one. v2_group is that manager's then.
-  std::string scope_by;
+  // Where a plain user's own group cannot be divided: the address of its bus, on which its service
+  // manager (systemd's) is asked for a scope, when a launch needs one. v2_group is that manager's
+  // then, and groups are made in the scope.
+  std::string scope_bus;
   std::string scope_reason;  // where that is so, and no scope can be had: why
   std::map<std::string, ControllerFacts> controllers;  // "memory", "cpu", "pids", "io"
 };

@@ -10,7 +10,6 @@
 
 #include "cove/image.h"
 #include "runtime/cgroup/group_tree.h"
-#include "runtime/cgroup/scope.h"
 #include "runtime/engine/load_image.h"
 #include "runtime/engine/prepare.h"
 #include "runtime/engine/sources.h"
@@ -21,6 +20,7 @@
 #include "runtime/launch/take_away.h"
 #include "runtime/state/state_directory.h"
 #include "runtime/supervise/supervisor.h"
+#include "runtime/systemd/scope.h"
 
 namespace cove {
 namespace {
@@ -117,7 +117,7 @@ class Engine::Impl {
     auto plan = make_plan(spec, facts->host, facts->image, facts->sources, streams.delivery);
     if (!plan) return fail(plan.error());
     mark("plan");
-    if (!plan->cgroup.scope_by.empty()) {
+    if (!plan->cgroup.scope_bus.empty()) {
       plan = plan_in_scope(spec, *facts, std::move(*plan), streams.delivery);
       if (!plan) return fail(plan.error());
       mark("scope");
@@ -194,7 +194,7 @@ class Engine::Impl {
     const std::lock_guard lock(scope_mutex_);
     if (scope_.empty()) {
       const std::string& manager = plan.parents.at("");
-      auto scope = move_into_scope({root_, plan.scope_by, manager, launcher_->pid()});
+      auto scope = move_into_scope({root_, plan.scope_bus, manager, launcher_->pid()});
       if (!scope) return scope;
       scope_ = std::move(*scope);
     }

@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "runtime/host/cgroup_reasons.h"
+
 namespace cove {
 namespace {
 
@@ -14,24 +16,6 @@ struct ControllerName {
 };
 constexpr std::array<ControllerName, 4> kControllers{
     {{"memory", "memory"}, {"cpu", "cpu"}, {"pids", "pids"}, {"io", "blkio"}}};
-
-// Reasons are clauses around these words, by which cure_for_cgroup knows them again.
-constexpr const char* kNoHierarchy = "no cgroup hierarchy is mounted that has it";
-constexpr const char* kReadOnly = " is mounted read-only";
-constexpr const char* kMissing = " does not exist";
-constexpr const char* kNotWritable = " may not be written by this user";
-constexpr const char* kNotDivisible = " holds processes, so it may not be divided";
-constexpr const char* kNotHandedDown = " is not among the controllers of ";
-constexpr const char* kOutside = "the caller's own group lies outside of what is mounted at ";
-constexpr const char* kAncestor =
-    " may not be written by this user, so processes cannot move below it";
-// Of the service manager.
-constexpr const char* kNoManager = "no user manager of systemd's runs";
-constexpr const char* kNoBus = "no bus leads to systemd's user manager";
-constexpr const char* kNoBusctl =
-    "busctl is not installed, by which systemd's user manager is asked";
-constexpr const char* kRefused = "systemd's user manager gives no scope: ";
-constexpr const char* kNoWeight = "cgroup v1 has no I/O weight that holds for buffered writes";
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -206,10 +190,8 @@ Place scope_of_manager(const CgroupMount& mount, const UserManager& manager,
   GroupDirectory& directory = place.directory;
   if (!directory.exists || !directory.writable || mount.read_only) {
     place.reason = kNoManager;
-  } else if (!manager.bus) {
+  } else if (manager.bus.empty()) {
     place.reason = kNoBus;
-  } else if (manager.busctl.empty()) {
-    place.reason = kNoBusctl;
   } else if (!manager.refusal.empty()) {
     place.reason = kRefused + manager.refusal;
   }
@@ -231,7 +213,7 @@ const OwnGroup* find_own(const std::vector<OwnGroup>& groups, int version,
 // scope of their service manager's, or a group beside their own. `facts` is told how.
 Place better_place(Place own, const CgroupMount& mount, const UserManager& manager,
                    const GroupReader& read_group, CgroupFacts& facts) {
-  facts.scope_by.clear();
+  facts.scope_bus.clear();
   facts.scope_reason.clear();
   const bool full = is_full(own);
   if (!full && own.reason.empty()) return own;
@@ -244,7 +226,7 @@ Place better_place(Place own, const CgroupMount& mount, const UserManager& manag
   if (manager.uid == 0 || mount.read_only) return own;
   Place scope = scope_of_manager(mount, manager, read_group);
   if (scope.reason.empty()) {
-    facts.scope_by = manager.busctl;
+    facts.scope_bus = manager.bus;
     return scope;
   }
   facts.scope_reason = scope.reason;
@@ -360,46 +342,6 @@ CgroupFacts describe_cgroups(const CgroupTexts& texts, const std::string& cgroup
   }
   facts.hybrid = any_v1;
   return facts;
-}
-
-std::string cure_for_cgroup(std::string_view reason, std::uint32_t uid) {
-  const bool root = uid == 0;
-  const std::string scope =
-      root ? "run under `systemd-run --scope -p Delegate=yes`, or give --cgroup-parent"
-           : "run under `systemd-run --user --scope -p Delegate=yes`, or give --cgroup-parent";
-  struct Cure {
-    std::string_view words;
-    std::string cure;
-  };
-  const std::array<Cure, 13> cures{{
-      {kNoManager,
-       "log in by ssh or at a console, or have root run `loginctl enable-linger`, on a host "
-       "with systemd; else give --cgroup-parent"},
-      {kNoBus,
-       "log in by ssh or at a console instead of by su or sudo, or set XDG_RUNTIME_DIR to "
-       "/run/user/" +
-           std::to_string(uid) + "; the bus is dbus-user-session's"},
-      {kNoBusctl, "install it: apt install systemd"},
-      {kRefused, "see `systemctl --user status` and `journalctl --user`"},
-      {kReadOnly,
-       "give the container its own writable cgroups, such as `docker run --privileged "
-       "--cgroupns=private`, or run outside of it"},
-      {kMissing, "make the group first, or give another --cgroup-parent"},
-      {kNotDivisible, scope},
-      {kNotHandedDown, root ? "enable it in cgroup.subtree_control of the groups above, or boot "
-                              "without cgroup_disable=; else " +
-                                  scope
-                            : "have root delegate it (Delegate=yes in a drop-in of user@.service)"},
-      {kOutside, "give --cgroup-parent, or run in a cgroup namespace of its own"},
-      {kAncestor, scope},
-      {kNotWritable, scope},
-      {kNoWeight, "boot with systemd.unified_cgroup_hierarchy=1"},
-      {kNoHierarchy, "mount cgroup2 at /sys/fs/cgroup, or boot without cgroup_disable="},
-  }};
-  for (const Cure& known : cures) {
-    if (reason.find(known.words) != std::string_view::npos) return known.cure;
-  }
-  return "mount cgroup2 at /sys/fs/cgroup";
 }
 
 }  // namespace cove

@@ -54,8 +54,8 @@ std::vector<OwnGroup> parse_own_groups(std::string_view text);
 // asked for a scope.
 struct UserManager {
   std::uint32_t uid = 0;  // 0: not a plain user's, and not to be asked
-  std::string busctl;     // path; empty: not installed
-  bool bus = false;       // $DBUS_SESSION_BUS_ADDRESS or $XDG_RUNTIME_DIR leads to a bus
+  std::string bus;        // address; empty: neither $DBUS_SESSION_BUS_ADDRESS nor $XDG_RUNTIME_DIR
+                          // leads to one
   std::string refusal;    // what came of it when it was asked
 };
 

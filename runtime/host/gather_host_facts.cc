@@ -128,27 +128,21 @@ void read_subordinate_ids(HostTexts& texts) {
   texts.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
-// Debian before the merge of /usr had it in /bin.
-std::string find_busctl() {
-  for (const char* path : {"/usr/bin/busctl", "/bin/busctl"}) {
-    if (access(path, X_OK) == 0) return path;
-  }
-  return {};
-}
-
 // As sd-bus looks for it. Whether anybody listens is not asked.
-bool has_user_bus() {
+std::string find_user_bus() {
   if (const char* address = getenv("DBUS_SESSION_BUS_ADDRESS"); address && *address != '\0')
-    return true;
+    return address;
   const char* directory = getenv("XDG_RUNTIME_DIR");
+  if (!directory || *directory != '/') return {};
+  const std::string path = std::string(directory) + "/bus";
   struct stat status {};
-  return directory && stat((std::string(directory) + "/bus").c_str(), &status) == 0 &&
-         S_ISSOCK(status.st_mode);
+  const bool there = stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+  return there ? "unix:path=" + path : "";
 }
 
 UserManager read_user_manager(std::uint32_t uid) {
   if (uid == 0) return {};
-  return {uid, find_busctl(), has_user_bus(), {}};
+  return {uid, find_user_bus(), {}};
 }
 
 bool same_caller(const HostTexts& one, const HostTexts& other) {

@@ -316,9 +316,9 @@ void plan_v2_parent(Draft& draft) {
   CgroupPlan& cgroup = draft.plan.cgroup;
   if (!facts.v2_usable) return;
   const bool promised = cgroup.v2_controllers || draft.plan.cpu_timeout;
-  if (!facts.scope_by.empty() && !promised) return;
+  if (!facts.scope_bus.empty() && !promised) return;
   cgroup.parents[""] = group_path(facts.v2_mount_point, facts.v2_group);
-  cgroup.scope_by = facts.scope_by;
+  cgroup.scope_bus = facts.scope_bus;
 }
 
 }  // namespace

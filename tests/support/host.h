@@ -89,6 +89,10 @@ class PrivateGroups {
 #define COVE_NEEDS_CGROUP_V2()                                                      \
   if (const auto& groups = ::cove::testing::host_facts().cgroup; !groups.v2_usable) \
   GTEST_SKIP() << "needs cgroup-v2 (" << groups.v2_reason << ")"
+// A login session of a plain user's, with its service manager.
+#define COVE_NEEDS_USER_SESSION()                                                          \
+  if (const auto& groups = ::cove::testing::host_facts().cgroup; groups.scope_bus.empty()) \
+  GTEST_SKIP() << "needs systemd user session (" << groups.scope_reason << ")"
 #define COVE_NEEDS_PROGRAM(path) \
   if (access(path, X_OK) != 0) GTEST_SKIP() << "needs program " << (path)
 #define COVE_NEEDS_IDMAPPED_BINDS()                                                           \
