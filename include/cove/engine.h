@@ -51,7 +51,9 @@ struct EngineOptions {
   // Empty: the first that can be used of /run/cove (for root), $XDG_RUNTIME_DIR/cove and
   // /tmp/cove-UID. Made with mode 0700.
   std::string state_directory;
-  // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups.
+  // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups;
+  // where those cannot be divided, for root the top of the hierarchy, for a plain user a scope that
+  // its service manager (systemd's) gives to the launcher. The caller itself is never moved.
   std::string cgroup_parent;
 };
 

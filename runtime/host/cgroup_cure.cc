@@ -27,7 +27,8 @@ std::string cure_for_cgroup(std::string_view reason, std::uint32_t uid) {
        "give the container its own writable cgroups, such as `docker run --privileged "
        "--cgroupns=private`, or run outside of it"},
       {kMissing, "make the group first, or give another --cgroup-parent"},
-      {kNotDivisible, scope},
+      {kNotDivisible,
+       "move what is in it, the caller too, to a group below it, or give another --cgroup-parent"},
       {kNotHandedDown, root ? "enable it in cgroup.subtree_control of the groups above, or boot "
                               "without cgroup_disable=; else " +
                                   scope

@@ -31,30 +31,28 @@ std::vector<std::string> scopes() {
   return found;
 }
 
-std::vector<std::string> scopes_left_besides(const std::vector<std::string>& before) {
-  const double end = seconds_now() + kPatience;
-  for (;;) {
-    std::vector<std::string> left = scopes();
-    std::erase_if(left, [&](const std::string& path) {
-      return std::find(before.begin(), before.end(), path) != before.end();
-    });
-    if (left.empty() || seconds_now() > end) return left;
-    usleep(10000);
-  }
-}
-
-// Units of ours that the manager still knows, failed ones too.
-std::string units() {
-  return run_command({"/usr/bin/systemctl", "--user", "--all", "--plain", "--no-legend",
-                      "list-units", "cove-*"})
-      .out;
-}
-
 std::string group_of(const std::string& pid) { return contents_of("/proc/" + pid + "/cgroup"); }
 
 class Scope : public ::testing::Test {
  protected:
   void SetUp() override { COVE_NEEDS_USER_SESSION(); }
+
+  // Since the test began. Those of tests before may still be on their way out.
+  std::vector<std::string> new_scopes() const {
+    std::vector<std::string> found = scopes();
+    std::erase_if(found, [this](const std::string& path) {
+      return std::find(before_.begin(), before_.end(), path) != before_.end();
+    });
+    return found;
+  }
+  // After systemd had time to remove it.
+  void expect_no_new_scope() const {
+    const double end = seconds_now() + kPatience;
+    while (!new_scopes().empty() && seconds_now() < end) usleep(10000);
+    EXPECT_THAT(new_scopes(), IsEmpty());
+  }
+
+ private:
   const std::vector<std::string> before_ = scopes();
 };
 
@@ -62,14 +60,11 @@ TEST_F(Scope, TakesInTheLauncherAndLeavesTheCallerWhereItIs) {
   const std::string own = group_of("self");
   auto engine = Engine::create();
   ASSERT_TRUE(engine) << engine.error().message();
-  EXPECT_EQ(scopes_left_besides(before_), std::vector<std::string>{}) << "not before it is needed";
+  EXPECT_THAT(new_scopes(), IsEmpty()) << "not before it is needed";
   auto sandbox = engine->launch(probe("sleep 60"));
   ASSERT_TRUE(sandbox) << sandbox.error().message();
 
-  std::vector<std::string> made = scopes();
-  std::erase_if(made, [&](const std::string& path) {
-    return std::find(before_.begin(), before_.end(), path) != before_.end();
-  });
+  const std::vector<std::string> made = new_scopes();
   ASSERT_THAT(made, SizeIs(1));
   EXPECT_THAT(made[0], HasSubstr("/user@" + std::to_string(getuid()) + ".service/app.slice/cove-"));
   EXPECT_EQ(contents_of(made[0] + "/cgroup.procs"), "");
@@ -81,7 +76,7 @@ TEST_F(Scope, TakesInTheLauncherAndLeavesTheCallerWhereItIs) {
   auto second = engine->launch(probe("exit 4"));
   ASSERT_TRUE(second) << second.error().message();
   EXPECT_EQ(second->wait().exit_code, 4);
-  EXPECT_THAT(scopes(), SizeIs(before_.size() + 1)) << "one is enough for an engine";
+  EXPECT_EQ(new_scopes(), made) << "one is enough for an engine";
 }
 
 TEST_F(Scope, HoldsMemoryProcessesAndCpu) {
@@ -103,8 +98,10 @@ TEST_F(Scope, HoldsMemoryProcessesAndCpu) {
 TEST_F(Scope, GoesWithTheCommand) {
   const CommandOutcome outcome = run_command(cove_run({"--memory", "64m"}, "alloc 314572800"));
   EXPECT_EQ(outcome.status, 137) << outcome.err;
-  EXPECT_THAT(scopes_left_besides(before_), IsEmpty());
-  EXPECT_EQ(units(), before_.empty() ? "" : units());
+  expect_no_new_scope();
+  EXPECT_EQ(run_command({"/usr/bin/systemctl", "--user", "--failed", "--plain", "--no-legend"}).out,
+            "")
+      << "an OOM kill leaves no failed unit";
 }
 
 TEST_F(Scope, GoesBehindACommandThatWasKilled) {
@@ -112,11 +109,11 @@ TEST_F(Scope, GoesBehindACommandThatWasKilled) {
   RunningCommand command(
       cove_run({"--memory", "64m"}, "mark " + marker + " ; print there ; sleep 300"));
   ASSERT_TRUE(command.wait_for_output("there"));
-  EXPECT_THAT(scopes(), SizeIs(before_.size() + 1));
+  EXPECT_THAT(new_scopes(), SizeIs(1));
   command.kill(SIGKILL);
   command.wait();
   EXPECT_EQ(processes_left(marker, kPatience), 0u);
-  EXPECT_THAT(scopes_left_besides(before_), IsEmpty());
+  expect_no_new_scope();
 }
 
 TEST_F(Scope, GoesBehindALauncherThatWasKilledToo) {
@@ -128,7 +125,7 @@ TEST_F(Scope, GoesBehindALauncherThatWasKilledToo) {
   command.kill(SIGKILL);
   command.wait();
   EXPECT_EQ(processes_left(marker, kPatience), 0u);
-  EXPECT_THAT(scopes_left_besides(before_), IsEmpty());
+  expect_no_new_scope();
 }
 
 TEST_F(Scope, IsNotAskedForWhereNothingNeedsIt) {
@@ -136,9 +133,45 @@ TEST_F(Scope, IsNotAskedForWhereNothingNeedsIt) {
       cove_run({"--require", "memory=off", "--require", "swap=off", "--require", "pids=off"},
                "print there ; sleep 300"));
   ASSERT_TRUE(command.wait_for_output("there"));
-  EXPECT_THAT(scopes(), SizeIs(before_.size()));
+  EXPECT_THAT(new_scopes(), IsEmpty());
   command.kill(SIGTERM);
   command.wait();
+}
+
+// ---- in a group that was delegated to the caller ----
+
+// `cove run` with 64 MiB of memory for a program that takes more, behind `commands` of a shell that
+// runs in a scope with Delegate=yes.
+CommandOutcome run_in_delegated_scope(const std::string& commands) {
+  std::vector<std::string> argv{"/usr/bin/systemd-run",
+                                "--user",
+                                "--scope",
+                                "--quiet",
+                                "--property=Delegate=yes",
+                                "/bin/sh",
+                                "-c",
+                                commands + "\nexec \"$@\"",
+                                "sh"};
+  const std::vector<std::string> run = cove_run({"--json", "--memory", "64m"}, "alloc 314572800");
+  argv.insert(argv.end(), run.begin(), run.end());
+  return run_command(argv);
+}
+
+TEST_F(Scope, IsAskedForByACommandThatFillsADelegatedOne) {
+  const CommandOutcome outcome = run_in_delegated_scope("");
+  EXPECT_EQ(outcome.status, 137) << outcome.out << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("\"memory\":\"cgroup-v2\""));
+  EXPECT_THAT(outcome.out, HasSubstr("\"scope\":")) << "a step of the launch";
+}
+
+TEST_F(Scope, IsNotAskedForInALeafOfADelegatedGroup) {
+  const CommandOutcome outcome = run_in_delegated_scope(
+      "group=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)\n"
+      "mkdir $group/main && echo $$ >$group/main/cgroup.procs\n"
+      "unset DBUS_SESSION_BUS_ADDRESS");
+  EXPECT_EQ(outcome.status, 137) << outcome.out << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("\"memory\":\"cgroup-v2\""));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("\"scope\":")));
 }
 
 // ---- where there is none ----

@@ -17,9 +17,10 @@ writer=$!
 who=$(cat /run-as)
 set -- --property=User="$who" --property=WorkingDirectory=~
 [ "$who" = root ] || set -- "$@" --property=PAMName=login --setenv=XDG_SESSION_CLASS=user --setenv=XDG_SESSION_TYPE=tty
+# bash, which run.sh quotes the command for.
 chown "$who" /run/output /run/status
 systemd-run --quiet --collect --wait "$@" \
-  sh -c 'sh /command </dev/null >/run/output 2>&1; echo $? >/run/status' || true
+  sh -c 'bash /command </dev/null >/run/output 2>&1; echo $? >/run/status' || true
 
 # A process that the command left behind may hold the pipe open; the answer does not wait for it.
 tries=0
