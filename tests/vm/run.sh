@@ -18,7 +18,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
-readonly kCache=${COVE_VM_CACHE:-$here/../../build/vm}
+kCache=$(realpath --canonicalize-missing "${COVE_VM_CACHE:-$here/../../build/vm}")
+readonly kCache
 
 die() { printf 'vm: %s\n' "$*" >&2; exit 125; }
 

@@ -11,8 +11,9 @@ later_kernel() {  # later_kernel WORK
     package=$(apt-cache depends "$kKernelPackage" | awk '$1 == "Depends:" { print $2; exit }')
     [ -n "$package" ] || die "apt knows no $kKernelPackage here; run: apt-get update"
     release=${package#linux-image-}
-    { mkdir -p "$work/package" && cd "$work/package" && apt-get download "$package" && dpkg-deb -x ./*.deb "$work/kernel" &&
-      /sbin/depmod --basedir "$work/kernel" "$release"; } >"$work/download" 2>&1 ||
+    mkdir -p "$work/package"
+    (cd "$work/package" && apt-get download "$package" && dpkg-deb -x ./*.deb "$work/kernel" &&
+      /sbin/depmod --basedir "$work/kernel" "$release") >"$work/download" 2>&1 ||
       { cat "$work/download" >&2; die "no $package"; }
     # Another run may have been faster.
     mv --no-target-directory "$work/kernel" "$directory" 2>/dev/null || [ -d "$directory" ] || die "no $directory"

@@ -17,8 +17,8 @@ writer=$!
 who=$(cat /run-as)
 set -- --property=User="$who" --property=WorkingDirectory=~
 [ "$who" = root ] || set -- "$@" --property=PAMName=login --setenv=XDG_SESSION_CLASS=user --setenv=XDG_SESSION_TYPE=tty
-# bash, which run.sh quotes the command for.
 chown "$who" /run/output /run/status
+# bash, which run.sh quotes the command for.
 systemd-run --quiet --collect --wait "$@" \
   sh -c 'bash /command </dev/null >/run/output 2>&1; echo $? >/run/status' || true
 
