@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # $here and $kCache are run.sh's
 # What run.sh boots: a kernel of Debian's and the parts of an initramfs. To be sourced, with kCache and die() there.
 
 # The last ones are for attacks to be seen to succeed, where nothing stops them.

@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first process of the virtual machine with systemd: puts this run's files on the disk, and hands over to systemd;
 # see run.sh. The disk is an ordinary root, which a sandbox's mount namespace, a copy of it, can leave with pivot_root.
 set -eu

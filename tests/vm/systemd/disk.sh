@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # $here and $kCache are run.sh's
 # The disk of the virtual machine with systemd: a small Debian of essential packages, systemd, logind and a user manager.
 # To be sourced by run.sh.
 

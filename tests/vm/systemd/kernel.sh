@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # $here and $kCache are run.sh's
 # The kernel of the virtual machine with systemd: Debian's later one, since a plain user's sandboxes have a writable root
 # from Linux 6.6 on. Not installed, but unpacked. To be sourced by run.sh.
 
