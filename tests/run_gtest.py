@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs a GoogleTest program and judges its skips.
 
-usage: run_gtest.py [--vm | --as-user] [--with FILE]... [--time-limit SECONDS] BINARY [ARGUMENT...]
+usage: run_gtest.py [--vm | --vm-systemd root|user | --as-user] [--with FILE]... [--time-limit SECONDS] BINARY [ARGUMENT...]
 
 A skip has to name the host fact that is missing, GTEST_SKIP() << "needs cgroup-v2 memory". Where the
 environment has CI=true, tests/allowed_skips.txt has to list it as well. A run that
-reaches no test fails. With --vm the program runs in the virtual machine of tests/vm/run.sh, to which --with adds files.
+reaches no test fails. With --vm the program runs in the virtual machine of tests/vm/run.sh, to which --with adds files;
+with --vm-systemd in the one that systemd has booted.
 With --as-user, and started by root, it runs as a plain user, with a directory of its own for all that it makes.
 """
 
@@ -83,9 +84,11 @@ def run_as_user(binary, arguments, time_limit):
         return status, path.read_text() if path.exists() else ""
 
 
-def run_in_vm(binary, arguments, files, time_limit):
-    script = f'"$@" --gtest_output=xml:/run/report.xml; status=$?; echo "{REPORT_FOLLOWS}"; cat /run/report.xml; exit $status'
+def run_in_vm(binary, arguments, files, time_limit, systemd):
+    script = f'"$@" --gtest_output=xml:/tmp/report.xml; status=$?; echo "{REPORT_FOLLOWS}"; cat /tmp/report.xml; exit $status'
     command = [str(HERE / "vm" / "run.sh"), "--time-limit", str(time_limit)]
+    if systemd:
+        command += ["--systemd", systemd]
     for file in (binary, *files):
         command += ["--with", file]
     command += ["--", "sh", "-c", script, "sh", os.path.abspath(binary), *arguments]
@@ -105,16 +108,20 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--vm", dest="tier", action="store_const", const="vm", default="host")
+    place.add_argument("--vm-systemd", dest="systemd", choices=["root", "user"])
     place.add_argument("--as-user", dest="tier", action="store_const", const="user")
     parser.add_argument("--with", dest="files", action="append", default=[])
     parser.add_argument("--time-limit", type=int, default=600)
     parser.add_argument("binary")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
+    if options.systemd:
+        options.tier = f"vm-systemd-{options.systemd}"
 
     try:
-        if options.tier == "vm":
-            status, xml_text = run_in_vm(options.binary, options.arguments, options.files, options.time_limit)
+        if options.tier.startswith("vm"):
+            status, xml_text = run_in_vm(options.binary, options.arguments, options.files, options.time_limit,
+                                         options.systemd)
         elif options.tier == "user":
             status, xml_text = run_as_user(options.binary, options.arguments, options.time_limit)
         else:

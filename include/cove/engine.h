@@ -56,7 +56,9 @@ struct EngineOptions {
   // limit of size. Empty: in memory, within the limit `disk`; and below Linux 6.6, whose tmpfs
   // cannot hold it, /var/tmp/cove-UID. For root always in memory.
   std::string scratch_directory;
-  // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups.
+  // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups;
+  // where those cannot be divided, for root the top of the hierarchy, for a plain user a scope that
+  // its service manager (systemd's) gives to the launcher. The caller itself is never moved.
   std::string cgroup_parent;
   // The directory of cove-launcher and cove-image, for programs that bring their own; nowhere else is
   // looked then. Empty: the first that has them of $COVE_LIBEXEC, the directory of the executable,

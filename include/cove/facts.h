@@ -29,11 +29,16 @@ struct CgroupFacts {
   // The v2 hierarchy: kill, freeze and CPU time come from it even where it has no controller.
   bool v2_mounted = false;
   std::string v2_mount_point;
-  std::string v2_group;                                // the parent for our groups
-  bool v2_usable = false;                              // we may make groups there
-  bool v2_kill = false;                                // cgroup.kill exists (5.14)
-  std::string v2_reason;                               // where not usable: why
-  bool hybrid = false;                                 // some controllers sit in v1 hierarchies
+  std::string v2_group;    // the parent for our groups
+  bool v2_usable = false;  // we may make groups there
+  bool v2_kill = false;    // cgroup.kill exists (5.14)
+  std::string v2_reason;   // where not usable: why
+  bool hybrid = false;     // some controllers sit in v1 hierarchies
+  // Where a plain user's own group cannot be divided: the address of its bus, on which its service
+  // manager (systemd's) is asked for a scope, when a launch needs one. v2_group is that manager's
+  // then, and groups are made in the scope.
+  std::string scope_bus;
+  std::string scope_reason;  // where that is so, and no scope can be had: why
   std::map<std::string, ControllerFacts> controllers;  // "memory", "cpu", "pids", "io"
 };
 

@@ -105,6 +105,9 @@ struct RlimitPlan {
 struct CgroupPlan {
   // The hierarchies in which the sandbox gets groups of its own: "" for v2, else the v1 controller.
   std::map<std::string, std::string> parents;  // hierarchy -> absolute path of the parent directory
+  // CgroupFacts::scope_bus, where a scope is needed: then the parent in v2 is the service manager's
+  // group, and the launch puts in its place the scope that it is given below.
+  std::string scope_bus;
   bool v2_controllers =
       false;  // limits are written in v2, and delegated down to the payload's leaf
   std::vector<std::string> v2_delegate;  // controllers to enable from the parent down

@@ -20,6 +20,7 @@
 #include "runtime/launch/take_away.h"
 #include "runtime/state/state_directory.h"
 #include "runtime/supervise/supervisor.h"
+#include "runtime/systemd/scope.h"
 
 namespace cove {
 namespace {
@@ -124,6 +125,11 @@ class Engine::Impl {
     auto plan = make_plan(spec, facts->host, facts->image, facts->sources, streams.delivery);
     if (!plan) return fail(plan.error());
     mark("plan");
+    if (!plan->cgroup.scope_bus.empty()) {
+      plan = plan_in_scope(spec, *facts, std::move(*plan), streams.delivery);
+      if (!plan) return fail(plan.error());
+      mark("scope");
+    }
     auto prepared = prepare(*plan, facts->host, *state_, root_);
     if (!prepared) {
       host_.forget();
@@ -175,6 +181,33 @@ class Engine::Impl {
       launcher_->prepare(standing_of_caller());
     }
     return open_state();
+  }
+
+  // The plan with its scope; where the user's service manager gives none in spite of the facts, what
+  // can be planned without. Then facts have changed.
+  Result<Plan> plan_in_scope(const SandboxSpec& spec, Facts& facts, Plan plan,
+                             OutputDelivery delivery) {
+    auto scope = have_scope(plan.cgroup);
+    if (scope) {
+      plan.cgroup.parents[""] = std::move(*scope);
+      return plan;
+    }
+    auto host = host_.gather_without_scope(spec.env_allowlist, scope.error().message());
+    if (!host) return fail(host.error());
+    facts.host.cgroup = std::move(host->cgroup);
+    return make_plan(spec, facts.host, facts.image, facts.sources, delivery);
+  }
+
+  // Once for a launcher, which stays in it to its end.
+  Result<std::string> have_scope(const CgroupPlan& plan) {
+    const std::lock_guard lock(scope_mutex_);
+    if (scope_.empty()) {
+      const std::string& manager = plan.parents.at("");
+      auto scope = move_into_scope({root_, plan.scope_bus, manager, launcher_->pid()});
+      if (!scope) return scope;
+      scope_ = std::move(*scope);
+    }
+    return scope_;
   }
 
   Result<void> open_state() {
@@ -252,6 +285,8 @@ class Engine::Impl {
   // LaunchFrom::this_process: both from the first launch on.
   std::optional<StateDirectory> state_;
   std::optional<LauncherClient> launcher_;
+  std::mutex scope_mutex_;
+  std::string scope_;  // that the launcher is in; empty: it has not needed one yet
   std::shared_ptr<Supervisor> supervisor_;
   UniqueFd root_;  // the host's "/"
   UniqueFd null_;

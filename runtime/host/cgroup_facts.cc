@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "runtime/host/cgroup_reasons.h"
+
 namespace cove {
 namespace {
 
@@ -14,18 +16,6 @@ struct ControllerName {
 };
 constexpr std::array<ControllerName, 4> kControllers{
     {{"memory", "memory"}, {"cpu", "cpu"}, {"pids", "pids"}, {"io", "blkio"}}};
-
-// Reasons are clauses around these words, by which cure_for_cgroup knows them again.
-constexpr const char* kNoHierarchy = "no cgroup hierarchy is mounted that has it";
-constexpr const char* kReadOnly = " is mounted read-only";
-constexpr const char* kMissing = " does not exist";
-constexpr const char* kNotWritable = " may not be written by this user";
-constexpr const char* kNotDivisible = " holds processes, so it may not be divided";
-constexpr const char* kNotHandedDown = " is not among the controllers of ";
-constexpr const char* kOutside = "the caller's own group lies outside of what is mounted at ";
-constexpr const char* kAncestor =
-    " may not be written by this user, so processes cannot move below it";
-constexpr const char* kNoWeight = "cgroup v1 has no I/O weight that holds for buffered writes";
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -40,6 +30,11 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 std::vector<std::string> to_strings(const std::vector<std::string_view>& views) {
   return {views.begin(), views.end()};
+}
+
+std::string_view without_newline(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  return text;
 }
 
 template <typename List>
@@ -99,6 +94,7 @@ struct Place {
   std::string group;
   GroupDirectory directory;
   std::string reason;  // empty: groups can be made there
+  std::string full;    // why it cannot be divided, besides that it holds processes
 };
 
 Place find_place(const CgroupMount& mount, const OwnGroup* own, const std::string& cgroup_parent,
@@ -114,6 +110,7 @@ Place find_place(const CgroupMount& mount, const OwnGroup* own, const std::strin
 
   const std::string path = join(mount.mount_point, place.group);
   place.directory = read_group(mount.version, path);
+  place.directory.subtree_control = without_newline(place.directory.subtree_control);
   if (!place.directory.exists) {
     place.reason = path + kMissing;
   } else if (mount.read_only) {
@@ -138,7 +135,8 @@ std::string why_not_in_v2(const Place& place, const std::string& path,
   if (!place.reason.empty()) return place.reason;
   const GroupDirectory& directory = place.directory;
   if (contains(split(directory.subtree_control, ' '), controller)) return {};
-  if (directory.has_processes && !directory.hierarchy_root) return path + kNotDivisible;
+  if (directory.has_processes && !directory.hierarchy_root)
+    return path + kNotDivisible + place.full;
   if (!directory.control_writable) return path + "/cgroup.subtree_control" + kNotWritable;
   return {};
 }
@@ -165,6 +163,43 @@ Place top_of_hierarchy(const CgroupMount& mount, const GroupReader& read_group) 
   return place;
 }
 
+// Beside our own group, where that is a leaf of a group that was delegated with it: a service with
+// DelegateSubgroup=, a container whose processes are out of the way. What is a slice belongs to a
+// service manager, whoever may write there.
+Place beside_own_group(const CgroupMount& mount, const Place& own, const GroupReader& read_group) {
+  Place place;
+  place.group = own.group.substr(0, own.group.find_last_of('/'));
+  if (place.group.empty()) place.group = "/";
+  const std::string path = join(mount.mount_point, place.group);
+  place.directory = read_group(2, path);
+  const GroupDirectory& directory = place.directory;
+  if (own.group == "/" || place.group.ends_with(".slice") || !directory.writable ||
+      !directory.procs_writable || !directory.control_writable || directory.has_processes) {
+    place.reason = path + kNotWritable;
+  }
+  return place;
+}
+
+// A scope below the group of the user's service manager. Only the manager itself makes it.
+Place scope_of_manager(const CgroupMount& mount, const UserManager& manager,
+                       const GroupReader& read_group) {
+  const std::string uid = std::to_string(manager.uid);
+  Place place;
+  place.group = "/user.slice/user-" + uid + ".slice/user@" + uid + ".service";
+  if (mount.root == "/") place.directory = read_group(2, join(mount.mount_point, place.group));
+  GroupDirectory& directory = place.directory;
+  if (!directory.exists || !directory.writable || mount.read_only) {
+    place.reason = kNoManager;
+  } else if (manager.bus.empty()) {
+    place.reason = kNoBus;
+  } else if (!manager.refusal.empty()) {
+    place.reason = kRefused + manager.refusal;
+  }
+  directory.has_processes = false;
+  directory.control_writable = true;
+  return place;
+}
+
 const OwnGroup* find_own(const std::vector<OwnGroup>& groups, int version,
                          std::string_view controller) {
   for (const OwnGroup& group : groups) {
@@ -174,9 +209,29 @@ const OwnGroup* find_own(const std::vector<OwnGroup>& groups, int version,
   return nullptr;
 }
 
-std::string_view without_newline(std::string_view text) {
-  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  return text;
+// Where the caller's own group cannot be divided: for root the top of the hierarchy, for others a
+// scope of their service manager's, or a group beside their own. `facts` is told how.
+Place better_place(Place own, const CgroupMount& mount, const UserManager& manager,
+                   const GroupReader& read_group, CgroupFacts& facts) {
+  facts.scope_bus.clear();
+  facts.scope_reason.clear();
+  const bool full = is_full(own);
+  if (!full && own.reason.empty()) return own;
+  if (full) {
+    Place top = top_of_hierarchy(mount, read_group);
+    if (top.reason.empty()) return top;
+    Place beside = beside_own_group(mount, own, read_group);
+    if (beside.reason.empty()) return beside;
+  }
+  if (manager.uid == 0 || mount.read_only) return own;
+  Place scope = scope_of_manager(mount, manager, read_group);
+  if (scope.reason.empty()) {
+    facts.scope_bus = manager.bus;
+    return scope;
+  }
+  facts.scope_reason = scope.reason;
+  (full ? own.full : own.reason) += "; " + scope.reason;
+  return own;
 }
 
 }  // namespace
@@ -236,10 +291,8 @@ CgroupFacts describe_cgroups(const CgroupTexts& texts, const std::string& cgroup
     Place place = find_place(mount, find_own(own_groups, 2, ""), cgroup_parent, read_group);
     // Of several mounts (a container's bind beside the host's) the first that works is taken.
     if (facts.v2_mounted && !place.reason.empty()) continue;
-    if (cgroup_parent.empty() && is_full(place)) {
-      Place top = top_of_hierarchy(mount, read_group);
-      if (top.reason.empty()) place = std::move(top);
-    }
+    if (cgroup_parent.empty())
+      place = better_place(std::move(place), mount, texts.manager, read_group, facts);
     v2_place = std::move(place);
     facts.v2_mounted = true;
     facts.v2_mount_point = mount.mount_point;
@@ -252,7 +305,6 @@ CgroupFacts describe_cgroups(const CgroupTexts& texts, const std::string& cgroup
 
   const std::string v2_path = join(facts.v2_mount_point, facts.v2_group);
   const auto v2_names = split(without_newline(v2_place.directory.controllers), ' ');
-  v2_place.directory.subtree_control = without_newline(v2_place.directory.subtree_control);
   bool any_v1 = false;
   for (const ControllerName& name : kControllers) {
     ControllerFacts controller;
@@ -290,39 +342,6 @@ CgroupFacts describe_cgroups(const CgroupTexts& texts, const std::string& cgroup
   }
   facts.hybrid = any_v1;
   return facts;
-}
-
-std::string cure_for_cgroup(std::string_view reason, std::uint32_t uid) {
-  const bool root = uid == 0;
-  const std::string scope =
-      root ? "run under `systemd-run --scope -p Delegate=yes`, or give --cgroup-parent"
-           : "run under `systemd-run --user --scope -p Delegate=yes`, or give --cgroup-parent";
-  struct Cure {
-    std::string_view words;
-    std::string cure;
-  };
-  const std::array<Cure, 9> cures{{
-      {kReadOnly,
-       "give the container its own writable cgroups, such as `docker run --privileged "
-       "--cgroupns=private`, or run outside of it"},
-      {kMissing, "make the group first, or give another --cgroup-parent"},
-      {kNotDivisible, scope},
-      {kNotHandedDown, root ? "enable it in cgroup.subtree_control of the groups above, or boot "
-                              "without cgroup_disable=; else " +
-                                  scope
-                            : "have root delegate it (Delegate=yes in a drop-in of user@.service), "
-                              "then " +
-                                  scope},
-      {kOutside, "give --cgroup-parent, or run in a cgroup namespace of its own"},
-      {kAncestor, scope},
-      {kNotWritable, scope},
-      {kNoWeight, "boot with systemd.unified_cgroup_hierarchy=1"},
-      {kNoHierarchy, "mount cgroup2 at /sys/fs/cgroup, or boot without cgroup_disable="},
-  }};
-  for (const Cure& known : cures) {
-    if (reason.find(known.words) != std::string_view::npos) return known.cure;
-  }
-  return "mount cgroup2 at /sys/fs/cgroup";
 }
 
 }  // namespace cove

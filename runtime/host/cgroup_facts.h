@@ -6,6 +6,7 @@
 // our cgroup namespace, and a mount may show only a part of it (a bind mount, a container's own).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -49,9 +50,19 @@ using GroupReader = std::function<GroupDirectory(int version, const std::string&
 std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo);
 std::vector<OwnGroup> parse_own_groups(std::string_view text);
 
+// A plain user's service manager, systemd's user@UID.service, as far as can be told before it is
+// asked for a scope.
+struct UserManager {
+  std::uint32_t uid = 0;  // 0: not a plain user's, and not to be asked
+  std::string bus;        // address; empty: neither $DBUS_SESSION_BUS_ADDRESS nor $XDG_RUNTIME_DIR
+                          // leads to one
+  std::string refusal;    // what came of it when it was asked
+};
+
 struct CgroupTexts {
   std::string_view mountinfo;
   std::string_view own_groups;
+  UserManager manager = {};
 };
 
 // `cgroup_parent` takes the place of our own group in every hierarchy; it must have no "..".

@@ -100,11 +100,18 @@ Finding seccomp(const HostFacts& host) {
           "use a kernel with CONFIG_SECCOMP_FILTER"};
 }
 
+// The directory where groups are made; for what is in v2, as far as it is known before a launch.
+std::string place_of_groups(const CgroupFacts& cgroup, int version, const std::string& mount_point,
+                            const std::string& group) {
+  const std::string path = mount_point + (group == "/" ? "" : group);
+  return version == 2 && !cgroup.scope_bus.empty() ? "a scope of systemd's below " + path : path;
+}
+
 Finding cgroup_v2(const HostFacts& host) {
   const CgroupFacts& cgroup = host.cgroup;
   if (cgroup.v2_usable) {
-    return ok("cgroup v2", "groups are made in " + cgroup.v2_mount_point +
-                               (cgroup.v2_group == "/" ? "" : cgroup.v2_group));
+    return ok("cgroup v2", "groups are made in " +
+                               place_of_groups(cgroup, 2, cgroup.v2_mount_point, cgroup.v2_group));
   }
   return {"cgroup v2", Severity::degraded, cgroup.v2_reason,
           "cpu_timeout and CPU usage; a sandbox is ended through its pid namespace alone",
@@ -144,7 +151,8 @@ Finding controller(const HostFacts& host, const ControllerSubject& subject) {
     return {title, io ? Severity::note : Severity::degraded, reason, subject.costs,
             cure_for_cgroup(reason, host.uid)};
   }
-  const std::string place = facts.mount_point + (facts.group == "/" ? "" : facts.group);
+  const std::string place =
+      place_of_groups(host.cgroup, facts.version, facts.mount_point, facts.group);
   if (facts.version == 1) {
     return {title, Severity::note, "cgroup v1, in " + place,
             "nothing of the limit; its figures are v1's",

@@ -112,6 +112,23 @@ void read_subordinate_ids(HostTexts& texts) {
   texts.no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
+// As sd-bus looks for it. Whether anybody listens is not asked.
+std::string find_user_bus() {
+  if (const char* address = getenv("DBUS_SESSION_BUS_ADDRESS"); address && *address != '\0')
+    return address;
+  const char* directory = getenv("XDG_RUNTIME_DIR");
+  if (!directory || *directory != '/') return {};
+  const std::string path = std::string(directory) + "/bus";
+  struct stat status {};
+  const bool there = stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+  return there ? "unix:path=" + path : "";
+}
+
+UserManager read_user_manager(std::uint32_t uid) {
+  if (uid == 0) return {};
+  return {uid, find_user_bus(), {}};
+}
+
 bool same_caller(const HostTexts& one, const HostTexts& other) {
   const auto parts = [](const HostTexts& texts) {
     return std::tie(texts.uid, texts.gid, texts.capabilities, texts.own_groups, texts.cpu_count,
@@ -141,6 +158,7 @@ HostTexts read_host(HostTexts texts, const std::string& cgroup_parent) {
                          has_overlay_module(texts.kernel_release);
   texts.mountinfo = read_text("/proc/self/mountinfo");
   texts.cgroup_parent = cgroup_parent;
+  texts.manager = read_user_manager(texts.uid);
   struct sysinfo memory {};
   if (sysinfo(&memory) == 0) {
     texts.memory_total = std::uint64_t{memory.totalram} * memory.mem_unit;
@@ -214,6 +232,16 @@ Result<HostFacts> HostFactsCache::gather(const std::vector<std::string>& env_all
   for (const std::string& variable : env_allowlist) {
     if (const char* value = getenv(variable.c_str())) host.environment[variable] = value;
   }
+  return host;
+}
+
+Result<HostFacts> HostFactsCache::gather_without_scope(
+    const std::vector<std::string>& env_allowlist, const std::string& refusal) {
+  auto host = gather(env_allowlist);
+  if (!host) return host;
+  HostTexts texts = read_host(read_caller(), cgroup_parent_);
+  texts.manager.refusal = refusal;
+  host->cgroup = judge_host(texts, read_group).cgroup;
   return host;
 }
 

@@ -37,6 +37,7 @@ struct HostTexts {
                                           // `filesystems` has no overlay
   std::string mountinfo, own_groups;      // /proc/self/
   std::string cgroup_parent;              // as the caller gave it
+  UserManager manager;                    // of a caller that is not root by name
   std::uint64_t memory_total = 0, swap_total = 0;  // bytes
   int cpu_count = 0;
   std::uint64_t open_files_hard = 0;
@@ -63,6 +64,9 @@ class HostFactsCache {
  public:
   explicit HostFactsCache(std::string cgroup_parent) : cgroup_parent_(std::move(cgroup_parent)) {}
   Result<HostFacts> gather(const std::vector<std::string>& env_allowlist);
+  // What is there when the user's service manager gives no scope, because of `refusal`. Not kept.
+  Result<HostFacts> gather_without_scope(const std::vector<std::string>& env_allowlist,
+                                         const std::string& refusal);
   // Something that the facts promised did not hold.
   void forget();
 

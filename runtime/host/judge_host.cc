@@ -84,8 +84,8 @@ HostFacts judge_host(const HostTexts& texts, const GroupReader& read_group) {
   host.memory_total = Bytes{texts.memory_total};
   host.swap_total = Bytes{texts.swap_total};
   host.open_files_hard = texts.open_files_hard;
-  host.cgroup = describe_cgroups({texts.mountinfo, texts.own_groups}, texts.cgroup_parent, kernel,
-                                 read_group);
+  host.cgroup = describe_cgroups({texts.mountinfo, texts.own_groups, texts.manager},
+                                 texts.cgroup_parent, kernel, read_group);
   return host;
 }
 

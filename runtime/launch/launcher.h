@@ -55,7 +55,11 @@ class LauncherClient {
   static Result<LauncherClient> start(const std::string& executable);
   // A fork of this process, which must have a single thread.
   static Result<LauncherClient> fork_here();
-  LauncherClient(LauncherClient&& other) noexcept : socket_(std::move(other.socket_)) {}
+  LauncherClient(LauncherClient&& other) noexcept
+      : socket_(std::move(other.socket_)), pid_(other.pid_) {}
+
+  // Of the launcher. It may have ended, and its number have been given away.
+  pid_t pid() const { return pid_; }
 
   // Has the launcher get ready for launches on such a ground. There is no reply: what fails now
   // fails again, with a reply, in the launch.
@@ -70,8 +74,9 @@ class LauncherClient {
 
  private:
   friend class PendingLaunch;
-  explicit LauncherClient(UniqueFd socket) : socket_(std::move(socket)) {}
+  LauncherClient(UniqueFd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
   UniqueFd socket_;
+  const pid_t pid_;
   std::mutex mutex_;
 };
 

@@ -32,6 +32,7 @@ struct Start {
   int socket;
   char* stacks;  // two of kStackBytes
   int error = 0;
+  pid_t launcher = -1;
 };
 
 // Leaves everything of the caller's behind, but for the socket, which becomes kLauncherSocket. Only
@@ -60,9 +61,9 @@ int become_launcher(void* argument) {
 
 int start_and_leave(void* argument) {
   Start& start = *static_cast<Start*>(argument);
-  if (clone(become_launcher, start.stacks + 2 * kStackBytes, CLONE_VM | CLONE_VFORK | SIGCHLD,
-            argument) < 0)
-    start.error = errno;
+  start.launcher = clone(become_launcher, start.stacks + 2 * kStackBytes,
+                         CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
+  if (start.launcher < 0) start.error = errno;
   _exit(0);
 }
 
@@ -147,7 +148,7 @@ Result<LauncherClient> LauncherClient::start(const std::string& executable) {
     error.where = executable;
     return fail(std::move(error));
   }
-  return LauncherClient(std::move(sockets->first));
+  return LauncherClient(std::move(sockets->first), start.launcher);
 }
 
 Result<LauncherClient> LauncherClient::fork_here() {
@@ -183,7 +184,7 @@ Result<LauncherClient> LauncherClient::fork_here() {
     _exit(serve_launches(UniqueFd(kLauncherSocket), Expect::one));
   }
   processors.send_away(child);
-  return LauncherClient(std::move(sockets->first));
+  return LauncherClient(std::move(sockets->first), child);
 }
 
 void LauncherClient::prepare(const Standing& standing) {

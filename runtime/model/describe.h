@@ -195,6 +195,8 @@ void describe(V& v, S& s) {
   v.field("v2_kill", s.v2_kill);
   v.field("v2_reason", s.v2_reason);
   v.field("hybrid", s.hybrid);
+  v.field("scope_bus", s.scope_bus);
+  v.field("scope_reason", s.scope_reason);
   v.field("controllers", s.controllers);
 }
 
@@ -329,6 +331,7 @@ void describe(V& v, S& s) {
 template <class V, MaybeConst<CgroupPlan> S>
 void describe(V& v, S& s) {
   v.field("parents", s.parents);
+  v.field("scope_bus", s.scope_bus);
   v.field("v2_controllers", s.v2_controllers);
   v.field("v2_delegate", s.v2_delegate);
 }

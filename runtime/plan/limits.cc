@@ -317,15 +317,22 @@ void refuse_required_without_value(Draft& draft) {
   }
 }
 
+// Even without a controller: kill, freeze and CPU time. But a scope, which takes its time, only for
+// what has been promised.
+void plan_v2_parent(Draft& draft) {
+  const CgroupFacts& facts = draft.host.cgroup;
+  CgroupPlan& cgroup = draft.plan.cgroup;
+  if (!facts.v2_usable) return;
+  const bool promised = cgroup.v2_controllers || draft.plan.cpu_timeout;
+  if (!facts.scope_bus.empty() && !promised) return;
+  cgroup.parents[""] = group_path(facts.v2_mount_point, facts.v2_group);
+  cgroup.scope_bus = facts.scope_bus;
+}
+
 }  // namespace
 
 void plan_limits(Draft& draft) {
   refuse_required_without_value(draft);
-  const CgroupFacts& cgroup = draft.host.cgroup;
-  // Even without a controller: kill, freeze and CPU time.
-  if (cgroup.v2_usable) {
-    draft.plan.cgroup.parents[""] = group_path(cgroup.v2_mount_point, cgroup.v2_group);
-  }
   plan_memory(draft);
   plan_swap(draft);
   plan_cpus(draft);
@@ -334,6 +341,7 @@ void plan_limits(Draft& draft) {
   plan_disk(draft);
   plan_rlimits(draft);
   plan_clocks(draft);
+  plan_v2_parent(draft);
 }
 
 }  // namespace cove

@@ -69,8 +69,8 @@ void mount_scratch(Draft& draft) {
 void mount_cgroup(Draft& draft) {
   const CgroupFacts& cgroup = draft.host.cgroup;
   const auto memory = cgroup.controllers.find("memory");
-  if (!cgroup.v2_usable || memory == cgroup.controllers.end() || memory->second.version != 2 ||
-      !memory->second.usable) {
+  if (!draft.plan.cgroup.parents.contains("") || memory == cgroup.controllers.end() ||
+      memory->second.version != 2 || !memory->second.usable) {
     return;
   }
   MountPlan mount = mount_of(MountKind::cgroup, "/sys/fs/cgroup");

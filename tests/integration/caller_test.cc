@@ -340,9 +340,9 @@ TEST(Caller, WithoutDescriptorsLeftGetsAClearErrorAndRecovers) {
   EXPECT_EQ(engine->run(probe("exit 3")).exit_code, 3);
   const std::size_t before = open_descriptors();
   for (std::size_t spare = 0; spare < 40; ++spare) {
-    const rlimit tight{before + spare, 20000};
     rlimit usual{};
     getrlimit(RLIMIT_NOFILE, &usual);
+    const rlimit tight{before + spare, usual.rlim_max};  // a plain user cannot raise that again
     setrlimit(RLIMIT_NOFILE, &tight);
     const SandboxResult result = engine->run(probe("exit 3"));
     setrlimit(RLIMIT_NOFILE, &usual);

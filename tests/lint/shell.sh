@@ -5,7 +5,7 @@ cd "$1"
 failed=0
 while read -r -d '' file; do
   case $(head -n 1 "$file") in
-    '#!'*bash) bash -n "$file" || failed=1 ;;
+    '#!'*bash | '# shellcheck shell=bash'*) bash -n "$file" || failed=1 ;;
     '#!'*sh) sh -n "$file" || failed=1 ;;
   esac
 done < <(find .ci bench cli demo_image images packaging profiles runtime server tests -type f \

@@ -105,6 +105,10 @@ class PrivateGroups {
 // The kernel takes the strictest answer: a filter that surrounds the tests comes before ours.
 #define COVE_NEEDS_NO_FILTER_AROUND() \
   if (::cove::testing::is_filtered()) GTEST_SKIP() << "needs no seccomp filter around"
+// A login session of a plain user's, with its service manager.
+#define COVE_NEEDS_USER_SESSION()                                                          \
+  if (const auto& groups = ::cove::testing::host_facts().cgroup; groups.scope_bus.empty()) \
+  GTEST_SKIP() << "needs systemd user session (" << groups.scope_reason << ")"
 #define COVE_NEEDS_PROGRAM(path) \
   if (access(path, X_OK) != 0) GTEST_SKIP() << "needs program " << (path)
 #define COVE_NEEDS_IDMAPPED_BINDS()                                                           \

@@ -124,9 +124,9 @@ TEST(Cgroups, OfV2WithProcessesMayNotBeDivided) {
   const ControllerFacts& memory = facts.controllers.at("memory");
   EXPECT_FALSE(memory.usable);
   EXPECT_NE(memory.reason.find(own + " holds processes"), std::string::npos) << memory.reason;
-  EXPECT_NE(cure_for_cgroup(memory.reason, 0).find("systemd-run --scope -p Delegate=yes"),
-            std::string::npos);
-  EXPECT_NE(cure_for_cgroup(memory.reason, 1000).find("systemd-run --user"), std::string::npos);
+  for (const std::uint32_t uid : {0u, 1000u}) {
+    EXPECT_NE(cure_for_cgroup(memory.reason, uid).find("to a group below it"), std::string::npos);
+  }
   EXPECT_TRUE(facts.controllers.at("pids").usable) << "it is handed down already";
   const ControllerFacts& io = facts.controllers.at("io");
   EXPECT_FALSE(io.usable);
@@ -154,6 +154,140 @@ TEST(Cgroups, AFullGroupStaysWhereTheTopMayNotBeWritten) {
       describe_cgroups({kPureV2, "0::/user.slice/s.scope\n"}, "", kKernel, reader_of(tree));
   EXPECT_FALSE(facts.controllers.at("memory").usable);
   EXPECT_EQ(facts.v2_group, "/user.slice/s.scope");
+}
+
+// DelegateSubgroup= of systemd, or a script that has moved itself out of the way.
+TEST(Cgroups, AFullGroupGivesWayToAnEmptyOneAroundIt) {
+  GroupDirectory around = writable("cpu memory pids\n", "memory pids\n");
+  around.has_processes = false;
+  const Tree tree{{"/sys/fs/cgroup/system.slice/ci.service/main", writable("memory pids\n")},
+                  {"/sys/fs/cgroup/system.slice/ci.service", around}};
+  const CgroupFacts facts = describe_cgroups({kPureV2, "0::/system.slice/ci.service/main\n"}, "",
+                                             kKernel, reader_of(tree));
+  EXPECT_EQ(facts.v2_group, "/system.slice/ci.service");
+  EXPECT_TRUE(facts.controllers.at("memory").usable) << facts.controllers.at("memory").reason;
+  EXPECT_TRUE(facts.controllers.at("cpu").usable) << facts.controllers.at("cpu").reason;
+}
+
+TEST(Cgroups, AFullGroupStaysWhereTheOneAroundItIsNotOurs) {
+  GroupDirectory full = writable("memory\n"), closed = writable("memory\n");
+  closed.has_processes = closed.procs_writable = false;
+  GroupDirectory slice = writable("memory\n");
+  slice.has_processes = false;
+  struct Case {
+    const char* around;
+    GroupDirectory directory;
+  };
+  for (const Case& c : {Case{"/a", full}, Case{"/a", closed}, Case{"/app.slice", slice}}) {
+    const std::string own = std::string(c.around) + "/leaf";
+    const Tree tree{{"/sys/fs/cgroup" + own, full},
+                    {std::string("/sys/fs/cgroup") + c.around, c.directory}};
+    const std::string line = "0::" + own + "\n";
+    const CgroupFacts facts = describe_cgroups({kPureV2, line}, "", kKernel, reader_of(tree));
+    EXPECT_EQ(facts.v2_group, own);
+    EXPECT_FALSE(facts.controllers.at("memory").usable);
+  }
+}
+
+// ---- a plain user's login session ----
+
+constexpr const char* kSession = "0::/user.slice/user-1000.slice/session-2.scope\n";
+constexpr const char* kBus = "unix:path=/run/user/1000/bus";
+constexpr const char* kManager = "/user.slice/user-1000.slice/user@1000.service";
+
+Tree session_tree() {
+  GroupDirectory session;
+  session.exists = session.has_processes = true;
+  session.controllers = "cpu memory pids\n";
+  GroupDirectory manager = writable("cpu memory pids\n", "memory pids\n");
+  manager.has_processes = false;
+  return {{"/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope", session},
+          {std::string("/sys/fs/cgroup") + kManager, manager}};
+}
+
+UserManager user_manager() { return {1000, kBus, {}}; }
+
+TEST(Cgroups, OfALoginSessionComeInAScopeOfTheUsersManager) {
+  const CgroupFacts facts =
+      describe_cgroups({kPureV2, kSession, user_manager()}, "", kKernel, reader_of(session_tree()));
+  EXPECT_EQ(facts.scope_bus, kBus);
+  EXPECT_EQ(facts.scope_reason, "");
+  EXPECT_TRUE(facts.v2_usable) << facts.v2_reason;
+  EXPECT_EQ(facts.v2_group, kManager);
+  for (const char* name : {"cpu", "memory", "pids"}) {
+    EXPECT_TRUE(facts.controllers.at(name).usable) << facts.controllers.at(name).reason;
+    EXPECT_EQ(facts.controllers.at(name).group, kManager);
+  }
+  const ControllerFacts& io = facts.controllers.at("io");
+  EXPECT_FALSE(io.usable);
+  EXPECT_NE(cure_for_cgroup(io.reason, 1000).find("Delegate=yes in a drop-in of user@.service"),
+            std::string::npos);
+}
+
+// A scope that somebody else was given holds its processes, so that nobody can divide it.
+TEST(Cgroups, OfAFullScopeComeInOneOfTheirOwn) {
+  Tree tree = session_tree();
+  const std::string own = std::string(kManager) + "/app.slice/run-r5.scope";
+  tree["/sys/fs/cgroup" + own] = writable("cpu memory pids\n");
+  const std::string line = "0::" + own + "\n";
+  const CgroupFacts facts =
+      describe_cgroups({kPureV2, line, user_manager()}, "", kKernel, reader_of(tree));
+  EXPECT_EQ(facts.v2_group, kManager);
+  EXPECT_EQ(facts.scope_bus, kBus);
+}
+
+TEST(Cgroups, WithoutAScopeSayWhy) {
+  struct Case {
+    UserManager manager;
+    bool running;
+    const char *reason, *cure;
+  };
+  const Case cases[] = {
+      {user_manager(), false, "no user manager of systemd's runs", "loginctl enable-linger"},
+      {{1000, "", {}},
+       true,
+       "no bus leads to systemd's user manager",
+       "XDG_RUNTIME_DIR to /run/user/1000"},
+      {{1000, kBus, "Access denied"},
+       true,
+       "systemd's user manager gives no scope: Access denied",
+       "systemctl --user status"},
+  };
+  for (const Case& c : cases) {
+    Tree tree = session_tree();
+    if (!c.running) tree.erase(std::string("/sys/fs/cgroup") + kManager);
+    const CgroupFacts facts =
+        describe_cgroups({kPureV2, kSession, c.manager}, "", kKernel, reader_of(tree));
+    EXPECT_EQ(facts.scope_bus, "");
+    EXPECT_NE(facts.scope_reason.find(c.reason), std::string::npos) << facts.scope_reason;
+    EXPECT_FALSE(facts.v2_usable);
+    EXPECT_EQ(facts.v2_group, "/user.slice/user-1000.slice/session-2.scope");
+    for (const std::string& reason : {facts.v2_reason, facts.controllers.at("memory").reason}) {
+      EXPECT_NE(reason.find("session-2.scope may not be written by this user; "), std::string::npos)
+          << reason;
+      EXPECT_NE(reason.find(c.reason), std::string::npos) << reason;
+      EXPECT_NE(cure_for_cgroup(reason, 1000).find(c.cure), std::string::npos) << reason;
+    }
+  }
+}
+
+TEST(Cgroups, NeedNoScopeWhereTheCallerHasAPlaceOrHasNamedOne) {
+  Tree tree = session_tree();
+  GroupDirectory empty = writable("cpu memory pids\n");
+  empty.has_processes = false;
+  tree["/sys/fs/cgroup/user.slice/user-1000.slice"] = writable();
+  tree["/sys/fs/cgroup/user.slice/user-1000.slice/given"] = empty;
+  const CgroupFacts named =
+      describe_cgroups({kPureV2, kSession, user_manager()}, "/user.slice/user-1000.slice/given",
+                       kKernel, reader_of(tree));
+  EXPECT_EQ(named.scope_bus, "");
+  EXPECT_EQ(named.v2_group, "/user.slice/user-1000.slice/given");
+  EXPECT_TRUE(named.controllers.at("memory").usable);
+
+  const CgroupFacts of_root =
+      describe_cgroups({kPureV2, kSession, {}}, "", kKernel, reader_of(session_tree()));
+  EXPECT_EQ(of_root.scope_bus, "");
+  EXPECT_EQ(of_root.scope_reason, "") << "root's manager is not looked for";
 }
 
 TEST(Cgroups, AnEmptyDelegatedParentIsUsable) {

@@ -12,9 +12,9 @@
 
 namespace cove {
 
-inline constexpr const char* kRecordedHosts[] = {"hybrid_root",         "debian12_root",
-                                                 "debian12_user",       "user_delegated",
-                                                 "container_read_only", "ubuntu2404_user"};
+inline constexpr const char* kRecordedHosts[] = {
+    "hybrid_root",         "debian12_root",   "debian12_user", "user_delegated",
+    "container_read_only", "ubuntu2404_user", "user_session"};
 
 inline std::string read_test_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

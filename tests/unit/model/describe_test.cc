@@ -70,7 +70,7 @@ TEST(Describe, ShowsEveryFieldOfTheResult) {
 
 TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
-  EXPECT_DESCRIBED(CgroupFacts, 8, a, b, c, d, e, f, g, h);
+  EXPECT_DESCRIBED(CgroupFacts, 10, a, b, c, d, e, f, g, h, i, j);
   EXPECT_DESCRIBED(SubordinateIds, 2, a, b);
   EXPECT_DESCRIBED(HostFacts, 24, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
                    w, x);
@@ -85,7 +85,7 @@ TEST(Describe, ShowsEveryFieldOfThePlan) {
   EXPECT_DESCRIBED(RootPlan, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(FilePlan, 3, a, b, c);
   EXPECT_DESCRIBED(MountPlan, 10, a, b, c, d, e, f, g, h, i, j);
-  EXPECT_DESCRIBED(CgroupPlan, 3, a, b, c);
+  EXPECT_DESCRIBED(CgroupPlan, 4, a, b, c, d);
   EXPECT_DESCRIBED(LimitPlan, 4, a, b, c, d);
   EXPECT_DESCRIBED(RlimitPlan, 3, a, b, c);
   EXPECT_DESCRIBED(ProcessPlan, 5, a, b, c, d, e);

@@ -115,6 +115,8 @@ inline HostFacts full_host_facts() {
   facts.cgroup.v2_mount_point = "/sys/fs/cgroup/unified";
   facts.cgroup.v2_group = "/a.slice";
   facts.cgroup.v2_reason = "r";
+  facts.cgroup.scope_bus = "unix:path=/run/user/1000/bus";
+  facts.cgroup.scope_reason = "r";
   facts.cgroup.hybrid = true;
   facts.cgroup.controllers = {{"memory", {1, "/sys/fs/cgroup/memory", "/", true, ""}},
                               {"io", {2, "/sys/fs/cgroup", "/x", false, "not delegated"}}};
@@ -175,8 +177,10 @@ inline Plan full_plan() {
   plan.mounts = {
       {MountKind::tmpfs, "/t", 3, true, true, 8, 9, Bytes{4096}, 01777, true},
       {MountKind::mask, "/proc/keys", std::nullopt, false, false, 0, 0, Bytes{0}, 0755, true}};
-  plan.cgroup = {
-      {{"", "/sys/fs/cgroup/x"}, {"memory", "/sys/fs/cgroup/memory/x"}}, true, {"memory"}};
+  plan.cgroup = {{{"", "/sys/fs/cgroup/x"}, {"memory", "/sys/fs/cgroup/memory/x"}},
+                 "unix:path=/run/user/1000/bus",
+                 true,
+                 {"memory"}};
   plan.limits = {{Protection::memory, "cgroup-v2", "memory.max", "536870912"}};
   plan.rlimits = {{"nofile", 1024, kRlimitInfinity}};
   plan.seccomp = {"default", "no-setuid"};

@@ -21,7 +21,7 @@ void compare(const std::string& name, const Plan& plan) {
 
 TEST(GoldenPlan, OfTheDefaultsOnEachHost) {
   for (const char* host :
-       {"hybrid_root", "debian12_root", "user_delegated", "container_read_only"}) {
+       {"hybrid_root", "debian12_root", "user_delegated", "user_session", "container_read_only"}) {
     compare(std::string("default_on_") + host, Planning(host).plan());
   }
 }

@@ -31,6 +31,27 @@ TEST(LimitPlan, OfTheDefaultsOnEachKindOfHost) {
   }
 }
 
+TEST(LimitPlan, AScopeIsAskedForWhereALimitNeedsAGroup) {
+  Planning planning("user_session");
+  const std::string manager = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service";
+  const Plan usual = planning.plan();
+  EXPECT_EQ(usual.cgroup.scope_bus, "unix:path=/run/user/1000/bus");
+  EXPECT_EQ(usual.cgroup.parents.at(""), manager);
+  EXPECT_EQ(enforced_text(usual, Protection::memory), "cgroup-v2");
+  EXPECT_NE(find_mount(usual, "/sys/fs/cgroup"), nullptr);
+
+  for (const Protection p : {Protection::memory, Protection::swap, Protection::pids}) {
+    planning.spec.require[p] = Requirement::off;
+  }
+  const Plan without = planning.plan();
+  EXPECT_EQ(without.cgroup.scope_bus, "");
+  EXPECT_TRUE(without.cgroup.parents.empty());
+  EXPECT_EQ(find_mount(without, "/sys/fs/cgroup"), nullptr) << "it would show the session's";
+
+  planning.spec.cpu_timeout = std::chrono::seconds(1);
+  EXPECT_EQ(planning.plan().cgroup.parents.at(""), manager) << "CPU time is read there";
+}
+
 TEST(LimitPlan, ADefaultThatNothingHoldsIsDegraded) {
   const Plan plan = Planning("container_read_only").plan();
   for (const Protection lost : {Protection::memory, Protection::swap, Protection::pids}) {
@@ -67,7 +88,7 @@ TEST(LimitPlan, ARequiredDefaultIsAsGoodAsANamedOne) {
   planning.spec.read_only = true;
   planning.spec.require[Protection::memory] = Requirement::required;
   expect_error(planning.refusal(), ErrorCode::limit_not_enforceable, "$.resources.memory",
-               "systemd-run --user --scope");
+               "no bus leads to systemd's user manager");
 }
 
 TEST(LimitPlan, OffIsNeitherHeldNorLost) {
