@@ -71,7 +71,7 @@ struct HostFacts {
   // Where on disk a sandbox may keep what it changes in its root: EngineOptions::scratch_directory,
   // or what stands in for it where a plain user's overlay cannot have it in memory. Else empty.
   std::string scratch_directory;
-  int cpu_count = 0;                   // that this process may run on
+  int cpu_count = 0;  // that this process may run on
   Bytes memory_total;
   Bytes swap_total;
   std::uint64_t open_files_hard = 0;  // RLIMIT_NOFILE of the caller, hard

@@ -120,8 +120,13 @@ class Init {
     if (!children_) return fail(init_error("init", "signalfd"));
     // The caller's keys are reached through the session keyring; a new one is empty. ENOSYS: a
     // kernel without keys.
-    if (syscall(SYS_keyctl, kKeyctlJoinSession, nullptr) < 0 && errno != ENOSYS)
-      return fail(init_error("init", "new session keyring"));
+    if (syscall(SYS_keyctl, kKeyctlJoinSession, nullptr) < 0 && errno != ENOSYS) {
+      const bool too_many = errno == EDQUOT;
+      Error error = init_error("init", "new session keyring");
+      if (too_many)
+        error.hint = "the caller's user has kernel.keys.maxkeys of them: raise it with sysctl";
+      return fail(std::move(error));
+    }
     return {};
   }
 

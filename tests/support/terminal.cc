@@ -132,8 +132,7 @@ bool DrivenTerminal::is_as_before() const {
 }
 
 bool DrivenTerminal::becomes_as_before() const {
-  for (const double end = seconds_now() + 0.1; !is_as_before() && seconds_now() < end;)
-    usleep(1000);
+  for (const double end = seconds_now() + 2; !is_as_before() && seconds_now() < end;) usleep(1000);
   return is_as_before();
 }
 
