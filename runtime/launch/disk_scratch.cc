@@ -25,8 +25,11 @@ Error scratch_error(std::string what, const std::string& where) {
 
 Result<UniqueFd> open_base(BorrowedFd host_root, const std::string& base) {
   const std::string path = base.substr(std::min(base.find_first_not_of('/'), base.size()));
-  if (mkdirat(host_root.number(), path.c_str(), 0700) != 0 && errno != EEXIST)
-    return fail(scratch_error("make the directory", base));
+  if (mkdirat(host_root.number(), path.c_str(), 0700) != 0 && errno != EEXIST) {
+    Error error = scratch_error("make the directory", base);
+    error.hint = "name another with --scratch, or run with --read-only";
+    return fail(std::move(error));
+  }
   UniqueFd directory(
       openat(host_root.number(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};

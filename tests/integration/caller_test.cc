@@ -13,6 +13,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <regex>
@@ -369,16 +370,16 @@ void PrintTo(const Belongings& all, std::ostream* out) {
 }
 
 // Processes that run what this build made, whoever started them.
+// Launchers that lie beside this program.
 std::vector<std::string> processes_of_ours() {
   std::vector<std::string> found;
+  const std::string beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   for (const std::string& pid : names_in("/proc")) {
     std::array<char, 4096> target{};
     if (readlink(("/proc/" + pid + "/exe").c_str(), target.data(), target.size() - 1) <= 0)
       continue;
     const std::string path = target.data();
-    if (path.find("cove-launcher") != std::string::npos &&
-        path.compare(0, std::strlen(COVE_BINARY_DIR), COVE_BINARY_DIR) == 0)
-      found.push_back(pid);
+    if (path == beside + "/cove-launcher") found.push_back(pid);
   }
   return found;
 }

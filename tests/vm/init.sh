@@ -42,6 +42,9 @@ mount -t ext4 -o loop /disk /new-tmp
 cp -a /tmp/. /new-tmp/  # files that run.sh was given may lie there
 mount --move /new-tmp /tmp
 chmod 1777 /tmp
+mkdir -p /var/tmp /tmp/.var-tmp
+chmod 1777 /tmp/.var-tmp
+mount --bind /tmp/.var-tmp /var/tmp
 mount --make-rshared /  # as systemd leaves it
 chmod 666 /dev/net/tun  # as udev does
 touch /etc/resolv.conf
