@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .ONESHELL:
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help run test build install bench format tidy clean
+.PHONY: help run test tsan build install bench format tidy clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -47,6 +47,14 @@ test:  ## installs what is missing, builds, runs all tests: unit, lint, consumer
 	done
 	$(say) "Tests"
 	ctest --preset release --no-tests=error
+
+tsan:  ## builds the tests with ThreadSanitizer and runs them: unit, integration, images; a quarter of an hour
+	@packaging/install-packages.sh build test
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target cove_cli cove-launcher cove-image
+	cmake --preset tsan $(TEST_OPTIONS) -DCOVE_PLAIN_BUILD="$(CURDIR)/build/release"
+	cmake --build --preset tsan -j $(JOBS) --target unit_tests integration_tests image_tests
+	ctest --preset tsan --no-tests=error -R '^(unit|integration|images)$$'
 
 build:  ## builds all of it into build/release
 	@packaging/install-packages.sh build

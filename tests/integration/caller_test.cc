@@ -367,16 +367,17 @@ void PrintTo(const Belongings& all, std::ostream* out) {
   *out << all.fds << " fds, " << all.mounts << " mounts, " << all.records << " records";
 }
 
-// Processes that run what this build made, whoever started them.
+// Processes that run the launcher of these tests, whoever started them.
 std::vector<std::string> processes_of_ours() {
+  const char* elsewhere = std::getenv("COVE_LIBEXEC");
+  const std::string directory = elsewhere != nullptr ? elsewhere : COVE_BINARY_DIR;
   std::vector<std::string> found;
   for (const std::string& pid : names_in("/proc")) {
     std::array<char, 4096> target{};
     if (readlink(("/proc/" + pid + "/exe").c_str(), target.data(), target.size() - 1) <= 0)
       continue;
     const std::string path = target.data();
-    if (path.find("cove-launcher") != std::string::npos &&
-        path.compare(0, std::strlen(COVE_BINARY_DIR), COVE_BINARY_DIR) == 0)
+    if (path.find("cove-launcher") != std::string::npos && path.starts_with(directory))
       found.push_back(pid);
   }
   return found;
