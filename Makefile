@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .ONESHELL:
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help run test test-everywhere build install bench format tidy clean
+.PHONY: help run test test-everywhere tsan build install bench format tidy clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -53,6 +53,14 @@ test-everywhere:  ## runs the tests in containers, as users, in virtual machines
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
 	tests/everywhere/everywhere.py build/release --document docs/places.md
+
+tsan:  ## builds the tests with ThreadSanitizer and runs them: unit, integration, images; a quarter of an hour
+	@packaging/install-packages.sh build test
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target cove_cli cove-launcher cove-image
+	cmake --preset tsan $(TEST_OPTIONS) -DCOVE_PLAIN_BUILD="$(CURDIR)/build/release"
+	cmake --build --preset tsan -j $(JOBS) --target unit_tests integration_tests image_tests
+	ctest --preset tsan --no-tests=error -R '^(unit|integration|images)$$'
 
 build:  ## builds all of it into build/release
 	@packaging/install-packages.sh build

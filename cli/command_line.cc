@@ -7,7 +7,7 @@
 #include <istream>
 #include <ostream>
 #ifndef _GLIBCXX_IOSTREAM
-#define _GLIBCXX_IOSTREAM 1
+#define _GLIBCXX_IOSTREAM 1  // NOLINT(bugprone-reserved-identifier): the library's own guard
 namespace std {
 extern ostream cout;
 extern ostream cerr;

@@ -94,6 +94,7 @@ Result<void> load_image(const std::string& store, const std::string& reference,
   posix_spawn_file_actions_adddup2(&actions, writing.number(), 2);
   std::vector<std::string> words{*program, "load", "--quiet", "--store", store, "--", reference};
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t pid = -1;

@@ -53,6 +53,7 @@ std::vector<std::string> helper_words(const char* helper, pid_t pid, std::uint32
 // In a child of its own: the helpers must run outside of the new namespace.
 [[noreturn]] void execute(const std::vector<std::string>& words) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   char* environment[] = {nullptr};

@@ -13,6 +13,7 @@ void forget_command_line(const char* name) {
   prctl(PR_SET_NAME, name);
   // The kernel lays argv's strings, the environment's and the executable's name out in this order.
   char* const first = program_invocation_name;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the auxiliary vector holds numbers
   char* const last = reinterpret_cast<char*>(getauxval(AT_EXECFN));
   constexpr std::ptrdiff_t kLargest = std::ptrdiff_t{8} << 20;  // the kernel's own limit is 6 MiB
   if (last <= first || last - first > kLargest) return;

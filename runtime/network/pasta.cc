@@ -131,6 +131,7 @@ Failure become_pasta(const PastaInputs& inputs) {
   std::vector<std::string> words = inputs.command;
   words.insert(words.end(), {"--netns", kNamespacePath, "--pid", kReadyPath});
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   char* environment[] = {nullptr};
@@ -197,7 +198,7 @@ Result<UniqueFd> borrow_tap(BorrowedFd proc, pid_t pid, BorrowedFd pidfd) {
   while (const dirent* entry = readdir(names)) {
     const UniqueFd info(openat(listing, entry->d_name, O_RDONLY | O_CLOEXEC));
     if (!info || read_some(info).find("\niff:") == std::string::npos) continue;
-    tap = std::atoi(entry->d_name);
+    tap = std::atoi(entry->d_name);  // NOLINT(cert-err34-c): procfs writes numbers
     break;
   }
   closedir(names);

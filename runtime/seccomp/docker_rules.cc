@@ -100,6 +100,7 @@ void append_in_order(const std::vector<Branch>& branches, std::size_t level,
 
 std::vector<const DockerRule*> in_libseccomps_order(const std::vector<DockerRule>& rules) {
   std::vector<Branch> branches;
+  branches.reserve(rules.size());
   for (const DockerRule& rule : rules) branches.push_back({nodes_of(rule.conditions), &rule});
   std::vector<const DockerRule*> ordered;
   append_in_order(branches, 0, ordered);

@@ -70,16 +70,21 @@ void CallTracer::on_event() {
 }
 
 void CallTracer::stop() {
-  link_.reset();
-  listener_.reset();
+  link_.give_up();
+  listener_.give_up();
+}
+
+void CallTracer::close_given_up() {
+  link_.close_given_up();
+  listener_.close_given_up();
 }
 
 // End of file: the program did not get so far.
 void CallTracer::take_listener() {
   auto message = receive_message(link_, Wait::poll);
   if (!message && message.error().sys_errno == EAGAIN) return;
-  if (message && !message->fds.empty()) listener_ = std::move(message->fds.front());
-  link_.reset();
+  if (message && !message->fds.empty()) listener_ = WatchedFd(std::move(message->fds.front()));
+  link_.give_up();
 }
 
 // SECCOMP_IOCTL_NOTIF_RECV waits where there is nothing. What poll(2) has seen, and is gone again

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "cove/sandbox_result.h"
-#include "runtime/kernel/fd.h"
+#include "runtime/supervise/watched_fd.h"
 
 namespace cove {
 
@@ -50,10 +50,12 @@ class CallTracer {
   explicit CallTracer(TraceInputs inputs);
 
   // What to poll for EPOLLIN: the link, then the listener; none once no more can come.
-  BorrowedFd source() const { return listener_ ? listener_.borrow() : link_.borrow(); }
+  BorrowedFd source() const { return listener_ ? listener_ : link_; }
   void on_event();
   // No call comes any more that would have to be answered.
   void stop();
+  // What was given up is in no epoll set any more.
+  void close_given_up();
 
   SeccompTrace trace() const;
 
@@ -65,7 +67,7 @@ class CallTracer {
 
   const std::string name_;
   const std::vector<sock_filter> filter_;
-  UniqueFd link_, listener_;
+  WatchedFd link_, listener_;
   // Of the sizes that this kernel has (SECCOMP_GET_NOTIF_SIZES), which may be more than we know;
   // words, for their alignment.
   std::vector<std::uint64_t> question_, answer_;

@@ -52,8 +52,7 @@ OutputCopier::OutputCopier(UniqueFd pipe, const StreamPlan& plan, BorrowedFd nul
 Pending OutputCopier::step() {
   if (!pipe_) return Pending::done;
   if (discarding_) {
-    // Not before: until the step after, it may still be waited for.
-    destination_.reset();
+    destination_.give_up();
     unwritten_.clear();
     return discard_step();
   }
@@ -61,8 +60,13 @@ Pending OutputCopier::step() {
   return capture_.wants_data() ? capture_step() : discard_step();
 }
 
+void OutputCopier::close_given_up() {
+  pipe_.close_given_up();
+  destination_.close_given_up();
+}
+
 Pending OutputCopier::close() {
-  pipe_.reset();
+  pipe_.give_up();
   return Pending::done;
 }
 
@@ -154,15 +158,20 @@ InputCopier InputCopier::typing(UniqueFd source, std::string detach_keys) {
   return copier;
 }
 
+void InputCopier::close_given_up() {
+  pipe_.close_given_up();
+  source_.close_given_up();
+}
+
 Pending InputCopier::close() {
-  pipe_.reset();
+  pipe_.give_up();
   return Pending::done;
 }
 
 Pending InputCopier::at_end() {
   if (!typing_) return close();
   typing_ = false;
-  source_.reset();
+  source_.give_up();
   termios settings{};
   const bool known = tcgetattr(pipe_.number(), &settings) == 0;
   unwritten_ = known ? static_cast<char>(settings.c_cc[VEOF]) : kEndOfFile;

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "cove/plan.h"
-#include "runtime/kernel/fd.h"
 #include "runtime/supervise/capture.h"
 #include "runtime/supervise/key_sequence.h"
+#include "runtime/supervise/watched_fd.h"
 
 namespace cove {
 
@@ -19,8 +19,7 @@ enum class Pending {
   source,       // until the reading side has something
   destination,  // until the writing side takes something
   nothing,      // it can go on at once
-  done,  // end of the stream. Our pipe is closed; the caller's side only with the copier, because a
-         // supervisor may have it in an epoll set, which a closed duplicate would stay in
+  done,         // end of the stream
 };
 
 // stdout or stderr: kept, or passed on to a descriptor of the caller's.
@@ -33,9 +32,11 @@ class OutputCopier {
 
   // A copier made without a pipe is at its end until it gets this: a terminal, which the sandbox
   // makes for its program.
-  void connect(UniqueFd terminal) { pipe_ = std::move(terminal); }
+  void connect(UniqueFd terminal) { pipe_ = WatchedFd(std::move(terminal)); }
 
   Pending step();
+  // What was given up is in no epoll set any more.
+  void close_given_up();
   // Whatever is still to come is counted, and goes nowhere.
   void discard() { discarding_ = true; }
   // The program is gone: what is in the pipe now is all there will be, whoever else still holds the
@@ -56,7 +57,7 @@ class OutputCopier {
   Pending source_empty();
   Pending close();
 
-  UniqueFd pipe_, destination_;
+  WatchedFd pipe_, destination_;
   BorrowedFd null_;
   Capture capture_;
   std::optional<std::uint64_t> pass_limit_;  // passed_on: bytes still let through
@@ -74,20 +75,23 @@ class InputCopier {
   // Into a terminal, once it is connected; the end of `source` is typed as its end-of-file
   // character.
   static InputCopier typing(UniqueFd source, std::string detach_keys);
-  void connect(UniqueFd terminal) { pipe_ = std::move(terminal); }
+  bool awaits_terminal() const { return typing_ && !pipe_; }
+  void connect(UniqueFd terminal) { pipe_ = WatchedFd(std::move(terminal)); }
 
   Pending step();
+  // What was given up is in no epoll set any more.
+  void close_given_up();
   // The keys were typed; nothing more is read.
   bool detached() const { return keys_.complete(); }
   // Whatever is still to come will not be read.
-  void stop() { pipe_.reset(); }
+  void stop() { pipe_.give_up(); }
   BorrowedFd source() const { return source_; }
   BorrowedFd destination() const { return pipe_; }
 
  private:
   Pending at_end();
   Pending close();
-  UniqueFd pipe_, source_;
+  WatchedFd pipe_, source_;
   bool typing_ = false;
   KeySequence keys_{{}};
   bool splice_works_ = true;

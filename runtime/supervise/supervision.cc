@@ -82,6 +82,13 @@ std::vector<Supervision::Interest> Supervision::interests() const {
   return wanted;
 }
 
+void Supervision::close_given_up() {
+  out_.close_given_up();
+  err_.close_given_up();
+  if (in_) in_->close_given_up();
+  if (tracer_) tracer_->close_given_up();
+}
+
 void Supervision::on_event(Role role) {
   switch (role) {
     case Role::control:
@@ -168,7 +175,7 @@ void Supervision::on_report(Message message) {
 
 // What the program has written since its exec waits in there.
 void Supervision::connect(UniqueFd terminal) {
-  if (in_ && !in_->destination()) {
+  if (in_ && in_->awaits_terminal()) {
     // Another number for the same file: an epoll set has each once.
     in_->connect(UniqueFd(fcntl(terminal.number(), F_DUPFD_CLOEXEC, 3)));
     in_pending_ = Pending::nothing;

@@ -67,6 +67,8 @@ class Supervision {
     std::uint32_t events;
   };
   std::vector<Interest> interests() const;
+  // What is not among them has been taken out of the epoll set, and may be closed.
+  void close_given_up();
 
   void on_event(Role role);
   // The next moment at which on_time must be called; none: no clock runs.

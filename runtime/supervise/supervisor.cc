@@ -233,13 +233,13 @@ void Supervisor::sync(std::uint64_t serial, Entry& entry) {
   for (std::size_t role = 0; role < kRoles; ++role) {
     Entry::Registered& have = entry.registered[role];
     if (have.fd == wanted[role].fd && have.events == wanted[role].events) continue;
-    // A pipe of ours that was closed has left the set by itself.
     if (have.fd >= 0) (void)epoll_ctl(epoll_.number(), EPOLL_CTL_DEL, have.fd, nullptr);
     have = wanted[role];
     if (have.fd < 0) continue;
     epoll_event event{have.events, {.u64 = serial << kRoleBits | role}};
     (void)epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, have.fd, &event);
   }
+  entry.supervision->close_given_up();
 }
 
 }  // namespace cove

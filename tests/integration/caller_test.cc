@@ -369,17 +369,18 @@ void PrintTo(const Belongings& all, std::ostream* out) {
   *out << all.fds << " fds, " << all.mounts << " mounts, " << all.records << " records";
 }
 
-// Processes that run what this build made, whoever started them.
-// Launchers that lie beside this program.
+// Processes that run the launcher of these tests, whoever started them.
 std::vector<std::string> processes_of_ours() {
-  std::vector<std::string> found;
+  const char* elsewhere = std::getenv("COVE_LIBEXEC");
   const std::string beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const std::string directory = elsewhere != nullptr ? elsewhere : beside;
+  std::vector<std::string> found;
   for (const std::string& pid : names_in("/proc")) {
     std::array<char, 4096> target{};
     if (readlink(("/proc/" + pid + "/exe").c_str(), target.data(), target.size() - 1) <= 0)
       continue;
     const std::string path = target.data();
-    if (path == beside + "/cove-launcher") found.push_back(pid);
+    if (path == directory + "/cove-launcher") found.push_back(pid);
   }
   return found;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <ctime>
 
 #include "tests/support/host.h"
 #include "tests/support/sandbox.h"
@@ -172,6 +173,21 @@ TEST(Terminal, TypesTheEndOfFileAtTheEndOfTheInput) {
   keyboard.end();
   const SandboxResult result = shared_engine().run(with_keyboard("count-stdin"), keyboard.streams);
   EXPECT_THAT(output(result), HasSubstr("stdin: 8 ok")) << shown(result);
+}
+// A closed descriptor whose file is open elsewhere stays in an epoll set, and is reported for ever.
+TEST(Terminal, WaitingBehindTheEndOfTheInputCostsNothing) {
+  for (const TerminalInput input : {TerminalInput::typed, TerminalInput::piped}) {
+    Keyboard keyboard;
+    keyboard.streams.input = input;
+    keyboard.type("one\n");
+    keyboard.end();
+    const std::clock_t before = std::clock();  // of all threads of this process
+    const SandboxResult result =
+        shared_engine().run(with_keyboard("sleep 1 ; exit 3"), keyboard.streams);
+    EXPECT_EQ(result.exit_code, 3) << shown(result);
+    EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.2 * slowness())
+        << static_cast<int>(input);
+  }
 }
 
 // ---- Its size ----
