@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Tries Cove in every place where people would run it, and writes down what holds there.
 
-usage: everywhere.py BUILD_DIRECTORY [--only PLACE]... [--document FILE] [--list]
+usage: everywhere.py BUILD_DIRECTORY [--only PLACE]... [--reuse] [--document FILE] [--list]
 
 In each place the survey is run (survey.cc: which mechanism was seen to hold each limit), then the integration tests. The
 table in --document, between the lines that name this program, is written anew from all places; with --only it is printed
-instead. Fails where a cell fails, or a test, or where a test is skipped without naming a fact.
+instead. With --reuse a place in which the very same programs were fine already is not visited again. Fails where a cell fails, or a test, or where a test is skipped without naming a fact.
 
 Needs root, and the packages of the groups `test` and `everywhere` (packaging/packages.txt). Its containers, its Docker daemon and
 its virtual machines are its own and end with it.
@@ -13,6 +13,7 @@ its virtual machines are its own and end with it.
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -85,6 +86,13 @@ class Stage:
         archive = self.path / "root.tar"
         subprocess.run(["tar", "--numeric-owner", "--owner=0", "--group=0", "-C", root, "-cf", archive, "."], check=True)
         return archive
+
+    def digest(self):
+        """Of the programs: what was found with others says nothing of these."""
+        digest = hashlib.sha256()
+        for name in FILES:
+            digest.update((self.programs / name).read_bytes())
+        return digest.hexdigest()[:16]
 
     def remove(self):
         shutil.rmtree(self.path, ignore_errors=True)
@@ -292,6 +300,27 @@ def integration(place, row):
         row.complain("tests fail:\n" + output[-20000:] + "\n".join(failed))
 
 
+class Saved:
+    """Rows without a complaint, in the build directory."""
+
+    def __init__(self, build, stage):
+        self.directory = build / "everywhere" / stage.digest()
+
+    def load(self, place):
+        path = self.directory / f"{place.key}.json"
+        if not path.exists():
+            return None
+        row = Row(place)
+        row.survey, row.tests = json.loads(path.read_text(encoding="utf-8"))
+        say(f"== {place.title}: as before, {row.tests}")
+        return row
+
+    def save(self, row):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        path = self.directory / f"{row.place.key}.json"
+        path.write_text(json.dumps([row.survey, row.tests]), encoding="utf-8")
+
+
 def visit(place):
     row = Row(place)
     missing = place.missing()
@@ -352,6 +381,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--document", type=pathlib.Path)
+    parser.add_argument("--reuse", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -364,7 +394,14 @@ def main():
         if unknown or options.list:
             say("places: " + ", ".join(place.key for place in places))
             return 2 if unknown else 0
-        rows = [visit(place) for place in places if not options.only or place.key in options.only]
+        saved = Saved(options.build, stage)
+        rows = []
+        for place in places:
+            if options.only and place.key not in options.only:
+                continue
+            rows.append((options.reuse and saved.load(place)) or visit(place))
+            if not rows[-1].complaints:
+                saved.save(rows[-1])
     finally:
         stage.remove()
 
