@@ -98,7 +98,7 @@ class Store {
 
  private:
   Store(std::string directory, UniqueFd top, StoreIds ids)
-      : directory_(std::move(directory)), top_(std::move(top)), ids_(std::move(ids)) {}
+      : directory_(std::move(directory)), top_(std::move(top)), ids_(ids) {}
   Result<void> settle_ids() const;
   Result<void> collect_blobs(std::uint64_t& freed) const;
   Result<void> collect_layers() const;

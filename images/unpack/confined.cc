@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <memory>
 #include <string_view>
@@ -73,6 +74,13 @@ std::string encode(const Result<Records>& result) {
   return answer;
 }
 
+// 0 where there is none, or one that no int holds: the child may be under the image's control by now.
+int number_in(const std::string& text) {
+  int number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
 Result<Records> decode(std::string_view answer, const Error& malformed) {
   if (answer.empty() || (answer.front() != 'R' && answer.front() != 'E')) return fail(malformed);
   const bool failed = answer.front() == 'E';
@@ -90,11 +98,11 @@ Result<Records> decode(std::string_view answer, const Error& malformed) {
   if (!failed) return records;
   if (records.size() != 6) return fail(malformed);
   Error error;
-  const int code = std::atoi(records[0].c_str());
+  const int code = number_in(records[0]);
   error.code = code >= 0 && code <= static_cast<int>(ErrorCode::internal)
                    ? static_cast<ErrorCode>(code)
                    : ErrorCode::internal;
-  error.sys_errno = std::atoi(records[1].c_str());
+  error.sys_errno = number_in(records[1]);
   error.step = records[2];
   error.what = records[3];
   error.where = records[4];

@@ -526,8 +526,8 @@ Result<void> LayerWriter::finish() {
 
 // libarchive converts names to the locale's charset; UTF-8 keeps bytes as they are.
 void use_utf8_names() {
-  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (utf8) uselocale(utf8);
+  static const locale_t kUtf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (kUtf8) uselocale(kUtf8);
 }
 
 }  // namespace
