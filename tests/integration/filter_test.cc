@@ -69,18 +69,20 @@ std::vector<sock_filter> guard() {
           {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | kPassed}};
 }
 
-bool load(std::vector<sock_filter> program) {
+bool load(std::vector<sock_filter>& program) {
   const sock_fprog loaded{static_cast<unsigned short>(program.size()), program.data()};
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &loaded, 0, 0, kByUs) == 0;
 }
 
 void make_attempts(const Filter& filter, std::span<Attempt> attempts) {
+  // Before the fork: there are other threads, and one of them may be inside of malloc.
+  std::vector<sock_filter> outer = guard(), inner = filter.program;
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
     alarm(60);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) _exit(2);
-    if (!load(guard()) || !load(filter.program)) _exit(3);
+    if (!load(outer) || !load(inner)) _exit(3);
     for (Attempt& attempt : attempts) {
       const auto& a = attempt.data.args;
       const long returned = syscall(attempt.data.nr, a[0], a[1], a[2], a[3], a[4], a[5]);
