@@ -15,7 +15,8 @@
 namespace cove {
 namespace {
 
-constexpr const char* kProbe = "user.cove";
+constexpr const char* kMark = "user.cove.scratch";
+constexpr std::size_t kIdLength = 26;  // make_sandbox_id()
 
 Error scratch_error(std::string what, const std::string& where) {
   Error error = errno_error(ErrorCode::setup_failed, "scratch", std::move(what));
@@ -68,10 +69,24 @@ UniqueFd open_locked(BorrowedFd base, const std::string& name) {
   return directory;
 }
 
-// What cannot be removed is tried again by the next.
+bool is_sandbox_id(const std::string& name) {
+  return name.size() == kIdLength &&
+         name.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyz") == std::string::npos;
+}
+
+// The caller may have named a directory that holds its own files, too: only what is called as we
+// would call it and has our mark is removed; without the mark, for want of which a launcher was
+// killed very early, only if it is empty. What cannot be removed is tried again by the next.
 void sweep(BorrowedFd base) {
   for (const std::string& name : names_in(base)) {
-    if (const UniqueFd abandoned = open_locked(base, name)) (void)remove_tree(base, name);
+    if (!is_sandbox_id(name)) continue;
+    const UniqueFd abandoned = open_locked(base, name);
+    if (!abandoned) continue;
+    if (fgetxattr(abandoned.number(), kMark, nullptr, 0) >= 0) {
+      (void)remove_tree(base, name);
+    } else {
+      unlinkat(base.number(), name.c_str(), AT_REMOVEDIR);
+    }
   }
 }
 
@@ -90,7 +105,7 @@ Result<DiskScratch> DiskScratch::make(BorrowedFd host_root, const std::string& b
   if (!directory) return fail(scratch_error("lock a directory in", base));
   DiskScratch scratch(std::move(*parent), sandbox_id, std::move(directory));
   flock(scratch.base_.number(), LOCK_UN);
-  if (fsetxattr(scratch.directory_.number(), kProbe, "", 0, 0) != 0) {
+  if (fsetxattr(scratch.directory_.number(), kMark, "", 0, 0) != 0) {
     Error error = scratch_error("user xattrs, in which an overlay keeps its marks", base);
     error.hint = "name a directory on ext4, xfs or btrfs with --scratch";
     return fail(std::move(error));

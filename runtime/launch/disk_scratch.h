@@ -5,8 +5,8 @@
 //     <id>/      one per sandbox, locked (flock) as long as its launcher holds it
 //       upper/ work/
 //
-// A lock that can be had belongs to nobody: what a killed launcher left is removed by the next one
-// that makes such a directory. Only from the ground, since files in it belong to ids of sandboxes.
+// A directory of ours (by name and mark) whose lock can be had belongs to nobody: what a killed
+// launcher left is removed by the next one that makes such a directory. Only from the ground, since files in it belong to ids of sandboxes.
 #pragma once
 
 #include <string>

@@ -92,6 +92,18 @@ TEST_F(DiskScratch, InUseIsNotRemovedByAnother) {
   EXPECT_EQ(run.wait().out, "put: ok\nready\nx");
   EXPECT_THAT(left(), IsEmpty());
 }
+TEST_F(DiskScratch, LeavesWhatTheCallerHasInTheDirectoryAlone) {
+  const std::string like_ours(26, '0');
+  for (const std::string& name : {std::string("of-the-caller"), like_ours}) {
+    ASSERT_EQ(mkdir((base_ / name).c_str(), 0755), 0);
+    put_file(base_ / name + "/file", "precious");
+    ASSERT_EQ(chown((base_ / name).c_str(), kPlainUser, kPlainUser), 0);
+  }
+  EXPECT_EQ(run_command(command("print hello"), as_plain_user(runtime_)).out, "hello\n");
+  EXPECT_EQ(run_command(command("print hello"), as_plain_user(runtime_)).out, "hello\n");
+  EXPECT_EQ(contents_of(base_ / "of-the-caller/file"), "precious");
+  EXPECT_EQ(contents_of(base_ / like_ours + "/file"), "precious");
+}
 TEST_F(DiskScratch, IsNoPlaceForANamedLimitOfDisk) {
   const CommandOutcome outcome =
       run_command(command("exit 0", {"--disk", "16m"}), as_plain_user(runtime_));
