@@ -4,18 +4,10 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
-#include <sstream>
-
 #include "tests/support/attack.h"
 
 namespace cove::testing {
 namespace {
-
-std::string hex(std::uint64_t value) {
-  std::ostringstream text;
-  text << "0x" << std::hex << value;
-  return text.str();
-}
 
 constexpr std::uint64_t kHighBit = std::uint64_t{1} << 32;
 constexpr std::initializer_list<Protection> kBothLocks{Protection::seccomp,

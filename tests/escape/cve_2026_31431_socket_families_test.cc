@@ -5,18 +5,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include <sstream>
-
 #include "tests/support/attack.h"
 
 namespace cove::testing {
 namespace {
-
-std::string hex(std::uint64_t value) {
-  std::ostringstream text;
-  text << "0x" << std::hex << value;
-  return text.str();
-}
 
 std::string socket_call(const std::string& name, long number, std::uint64_t family,
                         std::uint64_t type, std::uint64_t protocol) {

@@ -143,6 +143,12 @@ Swapper::Swapper(const std::string& one, const std::string& other) {
 
 Swapper::~Swapper() = default;
 
+std::string hex(std::uint64_t value) {
+  std::ostringstream text;
+  text << "0x" << std::hex << value;
+  return text.str();
+}
+
 std::string disguised(const std::string& text) { return text.substr(0, 1) + "%" + text.substr(1); }
 
 int attempts(int on_a_fast_machine) {

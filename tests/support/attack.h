@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -102,6 +103,9 @@ bool eventually(Predicate predicate) {
   }
   return true;
 }
+
+// "0x10": how the attacker takes flags.
+std::string hex(std::uint64_t value);
 
 // "h%ush": how search-processes and search-memory want a text that they shall not have themselves.
 std::string disguised(const std::string& text);
