@@ -14,7 +14,7 @@
 #include "images/layout/documents.h"
 #include "images/layout/sha256.h"
 #include "images/store_index/reference.h"
-#include "images/unpack/tree.h"
+#include "images/unpack/shown_name.h"
 
 namespace cove {
 namespace {

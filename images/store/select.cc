@@ -9,7 +9,7 @@
 
 #include "images/layout/byte_source.h"
 #include "images/layout/sha256.h"
-#include "images/unpack/tree.h"
+#include "images/unpack/shown_name.h"
 
 namespace cove {
 namespace {

@@ -12,7 +12,7 @@
 #include "images/layout/sha256.h"
 #include "images/store_index/files.h"
 #include "images/unpack/confined.h"
-#include "images/unpack/tree.h"
+#include "images/unpack/shown_name.h"
 
 namespace cove {
 namespace {

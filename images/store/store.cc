@@ -1,6 +1,5 @@
 #include "images/store/store.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -11,12 +10,11 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "images/store_index/files.h"
-#include "images/unpack/tree.h"
+#include "runtime/kernel/directory.h"
 
 namespace cove {
 namespace {
@@ -61,16 +59,9 @@ std::string unique_name() {
 }
 
 std::vector<std::string> list(BorrowedFd top, const char* path) {
-  std::vector<std::string> names;
-  const int directory = openat(top.number(), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(directory), closedir);
-  while (const dirent* entry =
-             readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  return names;
+  const UniqueFd directory(openat(top.number(), path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return directory ? names_in(directory).value_or(std::vector<std::string>{})
+                   : std::vector<std::string>{};
 }
 
 Result<void> make_directories(const std::string& path) {

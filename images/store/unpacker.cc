@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "images/store_index/files.h"
-#include "images/unpack/tree.h"
+#include "images/unpack/shown_name.h"
 
 namespace cove {
 namespace {

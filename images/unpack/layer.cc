@@ -18,7 +18,8 @@
 #include "images/layout/byte_source.h"
 #include "images/layout/documents.h"
 #include "images/store_index/files.h"
-#include "images/unpack/tree.h"
+#include "images/unpack/shown_name.h"
+#include "runtime/kernel/directory.h"
 
 namespace cove {
 namespace {

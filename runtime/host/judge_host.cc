@@ -1,8 +1,8 @@
 #include <linux/capability.h>
 
 #include "runtime/host/host_facts.h"
-#include "runtime/host/id_map.h"
 #include "runtime/host/kernel_version.h"
+#include "runtime/identity/own_id_map.h"
 #include "runtime/identity/subordinate_ids.h"
 
 namespace cove {
@@ -53,6 +53,10 @@ std::optional<SubordinateIds> judge_subordinate_ids(const HostTexts& texts, std:
              std::to_string(texts.uid) + " no 65535 ids";
   } else if (!texts.id_helpers) {
     reason = "newuidmap and newgidmap are not installed, or not set-user-ID";
+  } else if (!maps_ids(texts.uid_map, *uid, kMappedIds - 1) ||
+             !maps_ids(texts.gid_map, *gid, kMappedIds - 1)) {
+    reason =
+        "/etc/subuid and /etc/subgid give ids that this process's user namespace does not have";
   } else if (texts.no_new_privs) {
     reason = "no_new_privs is set for this process, so newuidmap gets no privilege";
   } else {

@@ -1,6 +1,5 @@
 #include "runtime/launch/disk_scratch.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/mount/remove_tree.h"
+#include "runtime/kernel/directory.h"
 
 namespace cove {
 namespace {
@@ -33,33 +32,17 @@ Result<UniqueFd> open_base(BorrowedFd host_root, const std::string& base) {
   }
   UniqueFd directory(
       openat(host_root.number(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  struct stat status {};
-  if (!directory || fstat(directory.number(), &status) != 0)
-    return fail(scratch_error("open the directory", base));
-  // In /var/tmp anybody may have made it first.
-  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+  if (!directory) return fail(scratch_error("open the directory", base));
+  if (!is_private(directory)) {
     return fail(Error{ErrorCode::permission_denied,
                       "scratch",
-                      0,
+                      errno,
                       "is not the caller's alone",
                       base,
                       "chmod 700 it, or name another with --scratch",
                       {}});
   }
   return directory;
-}
-
-std::vector<std::string> names_in(BorrowedFd directory) {
-  std::vector<std::string> names;
-  const int fd = openat(directory.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const listing = fd < 0 ? nullptr : fdopendir(fd);
-  if (listing == nullptr) return names;
-  while (const dirent* entry = readdir(listing)) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  closedir(listing);
-  return names;
 }
 
 UniqueFd open_locked(BorrowedFd base, const std::string& name) {
@@ -78,12 +61,12 @@ bool is_sandbox_id(const std::string& name) {
 // would call it and has our mark is removed; without the mark, for want of which a launcher was
 // killed very early, only if it is empty. What cannot be removed is tried again by the next.
 void sweep(BorrowedFd base) {
-  for (const std::string& name : names_in(base)) {
+  for (const std::string& name : names_in(base).value_or(std::vector<std::string>{})) {
     if (!is_sandbox_id(name)) continue;
     const UniqueFd abandoned = open_locked(base, name);
     if (!abandoned) continue;
     if (fgetxattr(abandoned.number(), kMark, nullptr, 0) >= 0) {
-      (void)remove_tree(base, name);
+      (void)remove_tree(base, name.c_str());
     } else {
       unlinkat(base.number(), name.c_str(), AT_REMOVEDIR);
     }
@@ -121,7 +104,7 @@ DiskScratch& DiskScratch::operator=(DiskScratch&& other) noexcept {
 }
 
 DiskScratch::~DiskScratch() {
-  if (directory_) (void)remove_tree(base_, name_);
+  if (directory_) (void)remove_tree(base_, name_.c_str());
 }
 
 }  // namespace cove

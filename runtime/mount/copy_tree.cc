@@ -1,6 +1,5 @@
 #include "runtime/mount/copy_tree.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -8,17 +7,14 @@
 
 #include <array>
 #include <climits>
-#include <memory>
+
+#include "runtime/kernel/directory.h"
 
 namespace cove {
 namespace {
 
 constexpr mode_t kKeptModes = 0777;
 constexpr int kMaxDepth = 64;
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { closedir(directory); }
-};
 
 class TreeCopier {
  public:
@@ -27,22 +23,14 @@ class TreeCopier {
   // `source` and `target` are directories; `path` is what the source is called.
   Result<void> copy_directory(BorrowedFd source, BorrowedFd target, const std::string& path,
                               int depth) {
-    const std::unique_ptr<DIR, CloseDirectory> listing = list(source);
-    if (!listing || depth > kMaxDepth) return {};
-    while (const dirent* entry = readdir(listing.get())) {
-      const std::string name = entry->d_name;
-      if (name == "." || name == "..") continue;
+    if (depth > kMaxDepth) return {};
+    for (const std::string& name : names_in(source).value_or(std::vector<std::string>{})) {
       if (auto done = copy_entry(source, target, path, name, depth); !done) return done;
     }
     return {};
   }
 
  private:
-  static std::unique_ptr<DIR, CloseDirectory> list(BorrowedFd directory) {
-    const int fd = openat(directory.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return std::unique_ptr<DIR, CloseDirectory>(fd < 0 ? nullptr : fdopendir(fd));
-  }
-
   Result<void> copy_entry(BorrowedFd source, BorrowedFd target, const std::string& parent,
                           const std::string& name, int depth) {
     const std::string path = parent + "/" + name;

@@ -1,6 +1,5 @@
 #include "runtime/network/pasta.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/if_tun.h>
@@ -19,6 +18,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "runtime/kernel/directory.h"
 #include "runtime/kernel/syscalls.h"
 
 namespace cove {
@@ -188,20 +188,16 @@ std::string hint_for(const std::string& words) {
 // The descriptor of its tap device, of which the kernel says so in fdinfo ("iff:", the interface).
 Result<UniqueFd> borrow_tap(BorrowedFd proc, pid_t pid, BorrowedFd pidfd) {
   const std::string directory = std::to_string(pid) + "/fdinfo";
-  const int listing = openat(proc.number(), directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* const names = listing < 0 ? nullptr : fdopendir(listing);
-  if (names == nullptr) {
-    if (listing >= 0) close(listing);
-    return fail(pasta_error("look at pasta's descriptors"));
-  }
+  const UniqueFd infos(openat(proc.number(), directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const auto names = infos ? names_in(infos) : std::nullopt;
+  if (!names) return fail(pasta_error("look at pasta's descriptors"));
   int tap = -1;
-  while (const dirent* entry = readdir(names)) {
-    const UniqueFd info(openat(listing, entry->d_name, O_RDONLY | O_CLOEXEC));
+  for (const std::string& name : *names) {
+    const UniqueFd info(openat(infos.number(), name.c_str(), O_RDONLY | O_CLOEXEC));
     if (!info || read_some(info).find("\niff:") == std::string::npos) continue;
-    tap = std::atoi(entry->d_name);  // NOLINT(cert-err34-c): procfs writes numbers
+    tap = std::atoi(name.c_str());  // NOLINT(cert-err34-c): procfs writes numbers
     break;
   }
-  closedir(names);
   errno = ENODEV;
   UniqueFd borrowed(tap < 0 ? -1 : kernel::pidfd_getfd(pidfd.number(), tap));
   if (!borrowed) return fail(pasta_error("borrow pasta's tap device"));

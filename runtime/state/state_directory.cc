@@ -1,6 +1,5 @@
 #include "runtime/state/state_directory.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -13,7 +12,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <memory>
+#include <iterator>
+
+#include "runtime/kernel/directory.h"
 
 namespace cove {
 namespace {
@@ -28,15 +29,9 @@ Error state_error(std::string what, std::string where) {
   return error;
 }
 
-// The caller's id outside of its user namespace, as far as one can look: /tmp may be shared with
-// others who are 0 in namespaces of their own.
-std::uint64_t id_outside() {
+std::string own_uid_map() {
   std::ifstream map("/proc/self/uid_map");
-  const std::uint64_t own = geteuid();
-  for (std::uint64_t inside, outside, count; map >> inside >> outside >> count;) {
-    if (own >= inside && own - inside < count) return outside + (own - inside);
-  }
-  return own;
+  return {std::istreambuf_iterator<char>(map), {}};
 }
 
 // Where records may lie, the best place first.
@@ -45,7 +40,9 @@ std::vector<std::string> default_paths() {
   if (geteuid() == 0) paths.emplace_back("/run/cove");
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   if (runtime != nullptr && *runtime == '/') paths.push_back(std::string(runtime) + "/cove");
-  paths.push_back("/tmp/cove-" + std::to_string(id_outside()));
+  // The caller's id outside of its user namespace, as far as one can look: /tmp may be shared with
+  // others who are 0 in namespaces of their own.
+  paths.push_back("/tmp/cove-" + std::to_string(id_in_parent(own_uid_map(), geteuid())));
   return paths;
 }
 
@@ -54,10 +51,8 @@ Result<UniqueFd> open_private_directory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return fail(state_error("make the directory", path));
   UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  struct stat status {};
-  if (!directory || fstat(directory.number(), &status) != 0)
-    return fail(state_error("open the directory", path));
-  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+  if (!directory) return fail(state_error("open the directory", path));
+  if (!is_private(directory)) {
     return fail(Error{ErrorCode::permission_denied,
                       "state",
                       0,
@@ -232,18 +227,14 @@ Result<UniqueFd> StateDirectory::write_record(const std::string& sandbox_id,
 
 Result<int> StateDirectory::collect(
     const std::function<Result<void>(const SandboxRecord&)>& clean) {
-  // A descriptor of its own: the position in a directory belongs to the open file.
-  const int fd = openat(sandboxes_.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(fd < 0 ? nullptr : fdopendir(fd), closedir);
-  if (!listing) return fail(state_error("list the records", "sandboxes"));
+  const auto ids = names_in(sandboxes_);
+  if (!ids) return fail(state_error("list the records", "sandboxes"));
   int collected = 0;
-  while (const dirent* entry = readdir(listing.get())) {
-    const std::string id = entry->d_name;
-    if (id == "." || id == "..") continue;
+  for (const std::string& id : *ids) {
     const UniqueFd file(openat(sandboxes_.number(), id.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
     if (!file || flock(file.number(), LOCK_EX | LOCK_NB) != 0) continue;
     struct stat status {};
-    // Removed by its owner between readdir and here.
+    // Removed by its owner since it was listed.
     if (fstat(file.number(), &status) != 0 || status.st_nlink == 0) continue;
     // A temporary name: its writer is gone, or has not locked it yet; the latter is given a second.
     if (id[0] == '.' && std::time(nullptr) - status.st_mtime < 2) continue;

@@ -22,14 +22,13 @@
 #include <vector>
 
 #include "cove/result.h"
+#include "runtime/identity/own_id_map.h"
 #include "runtime/kernel/fd.h"
 
 namespace cove {
 
-inline constexpr std::uint32_t kFirstSlotId =
-    0x70000000;  // outside of login, subuid, nspawn and foreign ranges
 inline constexpr std::uint32_t kSlotIds = 65536;
-inline constexpr std::uint32_t kSlotCount = 4094;
+inline constexpr std::uint32_t kSlotCount = (kEndOfSlotIds - kFirstSlotId) / kSlotIds;
 
 struct SandboxRecord {
   std::vector<std::string> groups;  // directories, deepest first

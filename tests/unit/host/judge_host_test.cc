@@ -2,8 +2,8 @@
 #include <linux/capability.h>
 
 #include "runtime/host/host_facts.h"
-#include "runtime/host/id_map.h"
 #include "runtime/host/kernel_version.h"
+#include "runtime/identity/own_id_map.h"
 
 namespace cove {
 namespace {
@@ -73,6 +73,11 @@ TEST(JudgedHost, SaysWhyAPlainUserHasNoSubordinateIds) {
             std::string::npos);
   EXPECT_NE(reason([](HostTexts& t) { t.no_new_privs = true; }).find("no_new_privs"),
             std::string::npos);
+  // In a container, say: what it says of subordinate ids is not what its namespace was given.
+  EXPECT_NE(reason([](HostTexts& t) {
+              t.gid_map = "0 100000 65536\n";
+            }).find("user namespace does not have"),
+            std::string::npos);
 }
 
 TEST(KernelVersionOf, ReadsReleases) {
@@ -91,6 +96,7 @@ TEST(IdMap, TellsWhoAnIdIsOutside) {
   EXPECT_EQ(id_in_parent(map, 70000), 70000u) << "nobody's";
   EXPECT_EQ(id_in_parent("0 0 4294967295\n", 1000), 1000u);
 }
+
 TEST(IdMap, OfTheInitialNamespaceIsKnown) {
   EXPECT_TRUE(is_initial_id_map(kInitialMap));
   EXPECT_TRUE(maps_slot_ids(kInitialMap));
@@ -99,6 +105,9 @@ TEST(IdMap, OfTheInitialNamespaceIsKnown) {
     EXPECT_FALSE(maps_slot_ids(map)) << map;
   }
   EXPECT_TRUE(maps_slot_ids("0 100000 65536\n65536 200000 4000000000\n"));
+  EXPECT_TRUE(maps_ids("0 100000 65536\n", 1, 65535));
+  EXPECT_FALSE(maps_ids("0 100000 65536\n", 2, 65535));
+  EXPECT_FALSE(maps_ids("0 1000 1\n1 100000 65535\n", 0, 65535)) << "in two lines";
 }
 
 TEST(Host, IsPrivilegedWithAllThatRangesNeed) {

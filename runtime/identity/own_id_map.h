@@ -15,7 +15,11 @@ inline constexpr std::uint32_t kEndOfSlotIds = 0x7FFE0000;
 // True for the initial user namespace: every id maps to itself.
 bool is_initial_id_map(std::string_view map);
 
-// True where one line of the map covers all slot ids. A container's root, with its 65536 ids, may
+// True where one line of the map covers `count` ids from `first` on: the kernel lends no others to a
+// namespace below.
+bool maps_ids(std::string_view map, std::uint32_t first, std::uint32_t count);
+
+// The same of all slot ids. A container's root, with its 65536 ids, may
 // have every capability and still cannot give a sandbox a range of its own.
 bool maps_slot_ids(std::string_view map);
 

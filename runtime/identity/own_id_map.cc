@@ -1,4 +1,4 @@
-#include "runtime/host/id_map.h"
+#include "runtime/identity/own_id_map.h"
 
 #include <charconv>
 #include <optional>
@@ -32,13 +32,16 @@ bool is_initial_id_map(std::string_view map) {
   return extent && extent->inside == 0 && extent->outside == 0 && extent->count == 4294967295;
 }
 
-bool maps_slot_ids(std::string_view map) {
+bool maps_ids(std::string_view map, std::uint32_t first, std::uint32_t count) {
   while (const std::optional<Extent> extent = take_extent(map)) {
-    if (extent->inside <= kFirstSlotId && extent->inside + extent->count >= kEndOfSlotIds) {
+    if (extent->inside <= first && extent->inside + extent->count >= std::uint64_t{first} + count)
       return true;
-    }
   }
   return false;
+}
+
+bool maps_slot_ids(std::string_view map) {
+  return maps_ids(map, kFirstSlotId, kEndOfSlotIds - kFirstSlotId);
 }
 
 std::uint32_t id_in_parent(std::string_view map, std::uint32_t id) {
