@@ -49,7 +49,7 @@ test:  ## installs what is missing, builds, runs all tests: unit, lint, consumer
 	ctest --preset release --no-tests=error
 
 test-everywhere:  ## runs the tests in containers, as users, in virtual machines; writes the table of docs/places.md (as root)
-	@packaging/install-packages.sh build test everywhere
+	@packaging/install-packages.sh build test everywhere programs
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
 	tests/everywhere/everywhere.py build/release --document docs/places.md

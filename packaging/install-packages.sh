@@ -16,7 +16,7 @@ packages_of() {
 }
 
 main() {
-  [ $# -gt 0 ] || die "usage: install-packages.sh GROUP... (build, run, recommended, test, fuzz)"
+  [ $# -gt 0 ] || die "usage: install-packages.sh GROUP... (build, run, recommended, test, everywhere, programs, fuzz)"
   command -v dpkg-query >/dev/null || die "this is not a Debian system; install the likes of $list yourself"
 
   local group wanted=() missing=() names

@@ -39,6 +39,9 @@ constexpr Tool kTools[] = {
      "/usr/bin/python3 -c 'import numpy as n; print(int((n.ones((64, 64)) @ n.ones((64, "
      "64))).sum()))'",
      "262144\n"},
+    {"PythonWithPandas", "/usr/lib/python3/dist-packages/pandas",
+     "/usr/bin/python3 -c 'import pandas; print(int(pandas.DataFrame({\"a\": range(7)}).a.sum()))'",
+     "21\n"},
     {"PythonWithProcesses", "/usr/bin/python3", R"sh(/usr/bin/python3 -c '
 import asyncio, multiprocessing as m, shutil, subprocess, tempfile, threading
 t = threading.Thread(target=print, args=("thread",), kwargs={"flush": True}); t.start(); t.join()
@@ -57,9 +60,19 @@ const {execSync} = require("child_process"), fs = require("fs"), {Worker} = requ
 fs.writeFileSync("a", "file"); console.log(execSync("cat a").toString());
 new Worker("console.log(6 * 7)", {eval: true}).on("exit", () => console.log("worker"));
 ')sh",
-     "file\n42\nworker\n"}  // namespace
-    ,
-    {"Java", "/usr/bin/java", "/usr/bin/java -version 2>&1 | grep -c Runtime", "1\n"},
+     "file\n42\nworker\n"},
+    {"Java", "/usr/bin/javac", R"sh(echo '
+import java.util.stream.*;
+class Main {
+  public static void main(String[] args) throws Exception {
+    Thread thread = new Thread(() -> System.out.println("thread"));
+    thread.start();
+    thread.join();
+    System.out.println(new String(new ProcessBuilder("echo", "child").start().getInputStream().readAllBytes()));
+    System.out.println(IntStream.range(0, 1000000).parallel().filter(i -> i % 7 == 0).count());
+  }
+}' > Main.java && javac Main.java && java Main)sh",
+     "thread\nchild\n\n142858\n"},
     {"Gcc", "/usr/bin/g++",
      "echo '#include <cstdio>\n#include <thread>\n"
      "int main() { std::thread([] { std::puts(\"42\"); }).join(); }' > a.cc && "
@@ -84,7 +97,7 @@ new Worker("console.log(6 * 7)", {eval: true}).on("exit", () => console.log("wor
      "gdb -nx -batch -ex 'break main' -ex run -ex 'print 6 * 7' -ex continue ./a 2>/dev/null | "
      "grep -E '^.1 = 42|exited normally' | cut -c 1-7",
      "$1 = 42\n[Inferi\n"},
-};  // namespace cove::testing
+};
 
 void PrintTo(const Tool& tool, std::ostream* out) { *out << tool.name; }
 
