@@ -18,8 +18,8 @@ who=$(cat /run-as)
 set -- --property=User="$who" --property=WorkingDirectory=~
 [ "$who" = root ] || set -- "$@" --property=PAMName=login --setenv=XDG_SESSION_CLASS=user --setenv=XDG_SESSION_TYPE=tty
 chown "$who" /run/output /run/status
-# bash, which run.sh quotes the command for.
-systemd-run --quiet --collect --wait "$@" \
+# bash, which run.sh quotes the command for. How the unit ended is said on the second port.
+systemd-run --collect --wait "$@" \
   sh -c 'bash /command </dev/null >/run/output 2>&1; echo $? >/run/status' || true
 
 # A process that the command left behind may hold the pipe open; the answer does not wait for it.
