@@ -23,10 +23,9 @@ inline std::string read_test_file(const std::filesystem::path& path) {
 }
 
 inline HostFacts recorded_host(const std::string& name) {
-  const auto tests = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-  const Result<HostFacts> host =
-      host_facts_from_json(read_test_file(tests / "fixtures/hosts" / (name + ".json")));
-  EXPECT_TRUE(host) << name << ": " << host.error().message();
+  const Result<HostFacts> host = host_facts_from_json(
+      read_test_file(COVE_SOURCE_DIR "/tests/fixtures/hosts/" + name + ".json"));
+  if (!host) ADD_FAILURE() << name << ": " << host.error().message();
   return host.value_or(HostFacts{});
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/fuzz/bus_targets.h"
 #include "tests/fuzz/policy_targets.h"
 #include "tests/fuzz/targets.h"
 
@@ -12,8 +13,7 @@ namespace cove {
 namespace {
 
 void replay(const char* folder, void (*target)(std::string_view)) {
-  const std::filesystem::path corpus =
-      std::filesystem::path(__FILE__).parent_path() / "../../fuzz/corpus" / folder;
+  const auto corpus = std::filesystem::path(COVE_SOURCE_DIR) / "tests/fuzz/corpus" / folder;
   ASSERT_TRUE(std::filesystem::is_directory(corpus)) << corpus;
   std::size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(corpus)) {
@@ -29,6 +29,7 @@ void replay(const char* folder, void (*target)(std::string_view)) {
 TEST(FuzzCorpus, OfSpecJsonKeepsItsPromises) { replay("spec_json", fuzz::spec_json); }
 TEST(FuzzCorpus, OfPlanJsonKeepsItsPromises) { replay("plan_json", fuzz::plan_json); }
 TEST(FuzzCorpus, OfWireKeepsItsPromises) { replay("wire", fuzz::wire); }
+TEST(FuzzCorpus, OfBusMessagesKeepsItsPromises) { replay("bus_message", fuzz::bus_message); }
 TEST(FuzzCorpus, OfDockerPoliciesKeepsItsPromises) { replay("docker_policy", fuzz::docker_policy); }
 
 }  // namespace

@@ -13,8 +13,7 @@ namespace cove {
 namespace {
 
 std::string reference() {
-  const std::filesystem::path root = std::filesystem::path(__FILE__).parent_path() / "../../..";
-  std::ifstream file(root / "docs/spec-reference.md");
+  std::ifstream file(COVE_SOURCE_DIR "/docs/spec-reference.md");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

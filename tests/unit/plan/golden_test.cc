@@ -8,7 +8,7 @@ namespace cove {
 namespace {
 
 void compare(const std::string& name, const Plan& plan) {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "golden" / (name + ".json");
+  const std::string path = COVE_SOURCE_DIR "/tests/unit/plan/golden/" + name + ".json";
   if (std::getenv("COVE_UPDATE_GOLDEN")) {
     std::ofstream(path) << to_json(plan, Indent::pretty) << '\n';
     return;

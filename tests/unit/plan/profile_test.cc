@@ -7,8 +7,7 @@ namespace cove {
 namespace {
 
 std::string profile_file(const char* name) {
-  const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
-  return read_test_file(root / "profiles/sandbox" / (std::string(name) + ".json"));
+  return read_test_file(std::string(COVE_SOURCE_DIR "/profiles/sandbox/") + name + ".json");
 }
 
 // make_plan never reads default.json; it is what people read.
