@@ -21,6 +21,11 @@ import xml.etree.ElementTree as ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPORT_FOLLOWS = "---- report of the tests ----"
+# For sh -c, in a place whose files cannot be had afterwards: runs "$@", and puts its report behind its output.
+REPORTING_SCRIPT = (
+    '"$@" --gtest_output=xml:/tmp/cove-report.xml; status=$?; '
+    f'echo "{REPORT_FOLLOWS}"; cat /tmp/cove-report.xml; rm -f /tmp/cove-report.xml; exit $status'
+)
 USER = 60123  # of --as-user: an id that is nobody's, and one group besides its own
 GROUP_OF_USER = 60124
 
@@ -85,13 +90,12 @@ def run_as_user(binary, arguments, time_limit):
 
 
 def run_in_vm(binary, arguments, files, time_limit, systemd):
-    script = f'"$@" --gtest_output=xml:/tmp/report.xml; status=$?; echo "{REPORT_FOLLOWS}"; cat /tmp/report.xml; exit $status'
     command = [str(HERE / "vm" / "run.sh"), "--time-limit", str(time_limit)]
     if systemd:
         command += ["--systemd", systemd]
     for file in (binary, *files):
         command += ["--with", file]
-    command += ["--", "sh", "-c", script, "sh", os.path.abspath(binary), *arguments]
+    command += ["--", "sh", "-c", REPORTING_SCRIPT, "sh", os.path.abspath(binary), *arguments]
     report, in_report = [], False
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as process:
         for line in process.stdout:

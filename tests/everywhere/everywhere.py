@@ -35,12 +35,6 @@ BEGIN = "<!-- made by tests/everywhere/everywhere.py: from here"
 END = "<!-- made by tests/everywhere/everywhere.py: to here -->"
 TESTS_TIME_LIMIT = 1500  # seconds; emulated machines are slow
 
-# Runs a test program, and puts its report behind its output.
-TEST_SCRIPT = (
-    '"$@" --gtest_brief=1 --gtest_output=xml:/tmp/cove-report.xml; status=$?; '
-    f'echo "{run_gtest.REPORT_FOLLOWS}"; cat /tmp/cove-report.xml; rm -f /tmp/cove-report.xml; exit $status'
-)
-
 
 def say(text):
     print(text, flush=True)
@@ -287,7 +281,7 @@ def integration(place, row):
     if holds_nothing(row):
         row.tests = "none: every sandbox is refused"
         return
-    done = place.run(["sh", "-c", TEST_SCRIPT, "sh", place.stage.program("integration_tests")])
+    done = place.run(["sh", "-c", run_gtest.REPORTING_SCRIPT, "sh", place.stage.program("integration_tests"), "--gtest_brief=1"])
     output, _, xml = done.stdout.partition(run_gtest.REPORT_FOLLOWS)
     if not xml.strip():
         row.complain(f"the tests ended with {done.returncode} and left no report:\n{output[-4000:]}")
