@@ -39,10 +39,11 @@ test:  ## installs what is missing, builds, runs all tests: unit, lint, consumer
 	@$(say) "Packages (only what is missing)"
 	packaging/install-packages.sh build test
 	mkdir -p build
-	for preset in asan release; do
+	for preset in release asan; do  # the tests are compiled for the first, and linked to the libraries of each
 	  $(say) "Building ($$preset)"
-	  cmake --preset $$preset $(TEST_OPTIONS) -DCOVE_SANITIZED_BUILD="$(CURDIR)/build/asan" \
-	    >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	  trees=(-DCOVE_SANITIZED_BUILD="$(CURDIR)/build/asan" -DCOVE_TEST_OBJECTS=)
+	  if [ $$preset = asan ]; then trees=(-DCOVE_TEST_OBJECTS="$(CURDIR)/build/release"); fi
+	  cmake --preset $$preset $(TEST_OPTIONS) "$${trees[@]}" >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	  cmake --build --preset $$preset -j $(JOBS)
 	done
 	$(say) "Tests"

@@ -7,6 +7,7 @@
 
 #include "cove/json.h"
 #include "tests/support/attack.h"
+#include "tests/support/host.h"
 
 namespace cove::testing {
 namespace {
@@ -14,11 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // Of a sanitized build the executables are dynamic: what they would need is not in the image.
-#ifdef COVE_SANITIZED
-constexpr bool kStatic = false;
-#else
-constexpr bool kStatic = true;
-#endif
+const bool kStatic = !is_sanitized();
 
 // A copy of an executable that belongs to the caller, as one built or installed by a plain user
 // does, and whether somebody has changed it.

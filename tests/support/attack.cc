@@ -33,10 +33,7 @@ std::string said(const CommandOutcome& outcome) {
 
 }  // namespace
 
-std::string attacker_path() {
-  const char* given = std::getenv("COVE_ATTACKER");
-  return given != nullptr && *given != '\0' ? given : COVE_ATTACKER_PATH;
-}
+std::string attacker_path() { return program_path("COVE_ATTACKER", "attacker"); }
 
 AttackerRoot::AttackerRoot() {
   std::filesystem::copy_file(attacker_path(), outside("/bin/attacker"));

@@ -36,8 +36,12 @@ constexpr const char* kGroup =
 
 }  // namespace
 
-std::string probe_path() { return from_environment("COVE_PROBE", COVE_PROBE_PATH); }
-std::string command_path() { return from_environment("COVE_COMMAND", COVE_BINARY_DIR "/cove"); }
+std::string program_path(const char* variable, const char* name) {
+  const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe");
+  return from_environment(variable, (own.parent_path() / name).c_str());
+}
+std::string probe_path() { return program_path("COVE_PROBE", "probe"); }
+std::string command_path() { return program_path("COVE_COMMAND", "cove"); }
 
 TempDirectory::TempDirectory() {
   path_ = from_environment("TMPDIR", "/tmp") + "/cove-test-XXXXXX";

@@ -14,10 +14,10 @@
 
 namespace cove::testing {
 
-// $COVE_PROBE, else where the build put it.
-std::string probe_path();
-// $COVE_COMMAND, else where the build put it.
-std::string command_path();
+// What the environment's `variable` names, else what lies beside this program.
+std::string program_path(const char* variable, const char* name);
+std::string probe_path();    // $COVE_PROBE
+std::string command_path();  // $COVE_COMMAND
 
 // Below $TMPDIR or /tmp, world-readable, as a root filesystem has to be.
 class TempDirectory {

@@ -23,6 +23,12 @@
 #include "tests/support/files.h"
 #include "tests/support/sandbox.h"
 
+// There, where a sanitizer's runtime is linked.
+extern "C" {
+[[gnu::weak]] void __asan_init();  // NOLINT(bugprone-reserved-identifier)
+[[gnu::weak]] void __tsan_init();  // NOLINT(bugprone-reserved-identifier)
+}
+
 namespace cove::testing {
 namespace {
 
@@ -86,6 +92,8 @@ double slowness() {
       contents_of("/proc/cpuinfo").find("TCG") != std::string::npos;
   return emulated ? 5 : 1;
 }
+
+bool is_sanitized() { return __asan_init != nullptr || __tsan_init != nullptr; }
 
 const HostFacts& host_facts() {
   static const HostFacts facts = gather_host_facts().value();

@@ -19,6 +19,9 @@ namespace cove::testing {
 // emulated machines are.
 double slowness();
 
+// Whether what is tested was compiled with a sanitizer. Not known when the tests were.
+bool is_sanitized();
+
 // Once per process.
 const HostFacts& host_facts();
 
