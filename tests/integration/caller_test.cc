@@ -386,6 +386,16 @@ std::vector<std::string> processes_of_ours() {
   return found;
 }
 
+// One that was started since there were only these. Its exec may be still to come.
+std::string launcher_besides(const std::vector<std::string>& before) {
+  for (const double end = seconds_now() + 2; seconds_now() < end; usleep(1000)) {
+    for (const std::string& pid : processes_of_ours()) {
+      if (std::find(before.begin(), before.end(), pid) == before.end()) return pid;
+    }
+  }
+  return {};
+}
+
 TEST(Leaks, FiveHundredRunsLeaveNothing) {
   const int runs = slowness() > 1 ? 100 : 500;
   const TempDirectory state;
@@ -446,10 +456,7 @@ TEST(Leaks, TheLaunchersMemoryAndDescriptorsStayFlat) {
   auto engine = Engine::create();
   ASSERT_TRUE(engine);
   for (int i = 0; i < 20; ++i) (void)engine->run(probe("exit 3"));
-  std::string launcher;
-  for (const std::string& pid : processes_of_ours()) {
-    if (std::find(before.begin(), before.end(), pid) == before.end()) launcher = pid;
-  }
+  const std::string launcher = launcher_besides(before);
   ASSERT_NE(launcher, "");
   const auto look = [&] {
     const std::string status = contents_of("/proc/" + launcher + "/status");
@@ -481,12 +488,9 @@ TEST(Leaks, TheLauncherHoldsNothingOfTheCaller) {
   auto engine = Engine::create();
   unsetenv("TOKEN_OF_THE_CALLER");
   ASSERT_TRUE(engine);
-  std::string launcher;
-  for (const std::string& pid : processes_of_ours()) {
-    if (std::find(before.begin(), before.end(), pid) == before.end()) launcher = pid;
-  }
+  const std::string launcher = launcher_besides(before);
   ASSERT_NE(launcher, "");
-  // Its exec may not be quite over.
+  // The kernel sets its command line a moment later.
   const double end = seconds_now() + 2;
   while (contents_of("/proc/" + launcher + "/cmdline").empty() && seconds_now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
