@@ -180,7 +180,7 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& media_
     for (const json& layer : member(document, "layers", json::value_t::array)) {
       manifest.layers.push_back(descriptor_of(layer));
     }
-    must(manifest.layers.size() <= kMaxLayers, "has more than 500 layers");
+    must(manifest.layers.size() <= kMaxLayers, "has more than 499 layers");
     return manifest;
   });
 }
@@ -195,7 +195,7 @@ Result<Configuration> parse_configuration(std::string_view text, const std::stri
     const json& rootfs = member(document, "rootfs", json::value_t::object);
     must(text_of(rootfs, "type") == "layers", "has a rootfs that is not made of layers");
     result.diff_ids = list_of(rootfs, "diff_ids");
-    must(result.diff_ids.size() <= kMaxLayers, "has more than 500 layers");
+    must(result.diff_ids.size() <= kMaxLayers, "has more than 499 layers");
     for (const std::string& diff_id : result.diff_ids) {
       must(is_digest(diff_id), "holds the malformed or unknown digest \"" + diff_id + "\"");
     }
@@ -221,7 +221,7 @@ Result<std::vector<DockerImage>> parse_docker_manifest(std::string_view text,
       images.push_back(
           {text_of(element, "Config"), list_of(element, "Layers"), list_of(element, "RepoTags")});
       must(!images.back().config.empty(), "names no \"Config\"");
-      must(images.back().layers.size() <= kMaxLayers, "has more than 500 layers");
+      must(images.back().layers.size() <= kMaxLayers, "has more than 499 layers");
     }
     return images;
   });

@@ -17,7 +17,8 @@
 namespace cove {
 
 inline constexpr std::size_t kDocumentCap = 8 * 1024 * 1024;
-inline constexpr std::size_t kMaxLayers = 500;  // what overlayfs stacks
+// What overlayfs stacks is 500; one of them may have to be ours (images/unpack/implied.h).
+inline constexpr std::size_t kMaxLayers = 499;
 
 struct Descriptor {
   std::string media_type;

@@ -1,6 +1,7 @@
 #include "images/store/load.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "images/store/unpacker.h"
 #include "images/store_index/files.h"
 #include "images/store_index/reference.h"
+#include "images/unpack/implied.h"
 #include "images/unpack/merged.h"
 
 namespace cove {
@@ -32,10 +34,33 @@ std::vector<std::string> stack(const std::vector<std::string>& diff_ids, const S
   return layers;
 }
 
-ImageRecord make_record(const Selected& selected, const Store& store) {
+// A layer more, where the image's layers use directories that they do not contain.
+Result<void> mend_directories(std::vector<std::string>& layers, const Store& store,
+                              const Staging& staging) {
+  constexpr const char* kStaged = "directories";
+  std::vector<UnpackedLayer> unpacked;
+  for (const std::string& layer : layers)
+    unpacked.push_back({store.path(layer_path(layer)), store.implied_in(layer)});
+  const DirectoryTree tree = directories_to_mend(unpacked);
+  if (tree.empty()) return {};
+  layers.push_back(digest_of(tree));
+  if (store.has(layer_path(layers.back()))) return {};
+  if (mkdirat(staging.directory().number(), kStaged, 0755) != 0)
+    return fail(io_error("mkdir", kStaged));
+  const UniqueFd directory(openat(staging.directory().number(), kStaged,
+                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory) return fail(io_error("open", kStaged));
+  if (auto written = write_directories(tree, directory); !written) return written;
+  if (auto flushed = store.flush(); !flushed) return flushed;
+  if (auto moved = store.publish(staging, kStaged, layer_path(layers.back())); !moved) return moved;
+  return store.flush_directory("layers");
+}
+
+ImageRecord make_record(const Selected& selected, const Store& store,
+                        std::vector<std::string> layers) {
   ImageRecord record;
   record.digest = selected.manifest.digest;
-  record.layers = stack(selected.configuration.diff_ids, store);
+  record.layers = std::move(layers);
   record.layer_count = selected.configuration.diff_ids.size();
   record.created = selected.configuration.created;
   record.config = selected.configuration.config;
@@ -115,16 +140,17 @@ Result<ImageRecord> publish(const Store& store, const Staging& staging, const Se
       continue;
     if (!moved) return fail(moved.error());
   }
-  for (const auto& [staged, diff_id] : unpacker.unpacked()) {
-    if (Result<void> moved = store.publish(staging, staged, layer_path(diff_id)); !moved)
-      return fail(moved.error());
+  for (const Unpacker::Unpacked& layer : unpacker.unpacked()) {
+    Result<void> moved = store.publish(staging, layer.implied, implied_path(layer.diff_id));
+    if (moved) moved = store.publish(staging, layer.staged, layer_path(layer.diff_id));
+    if (!moved) return fail(moved.error());
   }
-  for (const char* name : {"blobs/sha256", "layers"}) {
-    const UniqueFd directory(
-        openat(store.top().number(), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory || fsync(directory.number()) != 0) return fail(io_error("fsync", name));
+  for (const char* name : {"blobs/sha256", "implied", "layers"}) {
+    if (auto flushed = store.flush_directory(name); !flushed) return fail(flushed.error());
   }
-  ImageRecord record = make_record(selected, store);
+  std::vector<std::string> layers = stack(selected.configuration.diff_ids, store);
+  if (auto mended = mend_directories(layers, store, staging); !mended) return fail(mended.error());
+  ImageRecord record = make_record(selected, store, std::move(layers));
   const Result<FileLock> lock = store.lock_index();
   if (!lock) return fail(lock.error());
   if (Result<void> put = store.put_image(record, selected.manifest, names); !put)

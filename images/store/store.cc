@@ -25,9 +25,10 @@ constexpr const char* kStep = "image store";
 constexpr const char* kLayout = "{\"imageLayoutVersion\": \"1.0.0\"}\n";
 constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr int kMaxIndexDepth = 4;
-constexpr std::array<const char*, 8> kDirectories{
-    "blobs",        "blobs/sha256",      "layers", "images", "images/digests",
+constexpr std::array<const char*, 9> kDirectories{
+    "blobs",        "blobs/sha256",      "layers", "implied", "images", "images/digests",
     "images/names", "images/transports", "staging"};
+constexpr std::size_t kImpliedCap = 256 * 1024 * 1024;  // what an unpacking process may answer
 
 Error store_error(const char* action, const std::string& where) {
   const bool no_space = errno == ENOSPC || errno == EDQUOT;
@@ -74,6 +75,16 @@ Result<void> make_directories(const std::string& path) {
   }
 }
 
+bool write_all(BorrowedFd file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(file.number(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
 Result<void> write_in(BorrowedFd top, const std::string& relative, std::string_view text) {
   const std::size_t slash = relative.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : relative.substr(0, slash);
@@ -82,15 +93,10 @@ Result<void> write_in(BorrowedFd top, const std::string& relative, std::string_v
     const UniqueFd file(
         openat(top.number(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) return fail(store_error("create", relative));
-    for (std::string_view rest = text; !rest.empty();) {
-      const ssize_t written = write(file.number(), rest.data(), rest.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) {
-        const Error error = store_error("write", relative);
-        unlinkat(top.number(), temporary.c_str(), 0);
-        return fail(error);
-      }
-      rest.remove_prefix(static_cast<std::size_t>(written));
+    if (!write_all(file, text)) {
+      const Error error = store_error("write", relative);
+      unlinkat(top.number(), temporary.c_str(), 0);
+      return fail(error);
     }
     if (fsync(file.number()) != 0) return fail(store_error("fsync", relative));
   }
@@ -200,6 +206,13 @@ Result<FileLock> FileLock::take(BorrowedFd directory, const char* name, Mode mod
 
 Staging::~Staging() {
   if (top_) remove_tree(top_, path_.c_str());
+}
+
+Result<void> Staging::write_file(const std::string& name, std::string_view text) const {
+  const UniqueFd file(
+      openat(directory_.number(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file || !write_all(file, text)) return fail(store_error("write", name));
+  return {};
 }
 
 Result<Store> Store::open(const std::string& requested, const StoreIds& ids) {
@@ -323,6 +336,16 @@ Result<void> Store::flush() const {
   return {};
 }
 
+Result<void> Store::flush_directory(const char* relative) const {
+  const UniqueFd directory(openat(top_.number(), relative, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory || fsync(directory.number()) != 0) return fail(store_error("fsync", relative));
+  return {};
+}
+
+Implied Store::implied_in(const std::string& diff_id) const {
+  return implied_from(read_in(top_, implied_path(diff_id), kImpliedCap).value_or(std::string()));
+}
+
 Result<void> Store::put_image(const ImageRecord& record, const Descriptor& manifest,
                               const std::vector<std::string>& names) const {
   Result<json> index = read_index(top_);
@@ -350,9 +373,7 @@ Result<void> Store::put_image(const ImageRecord& record, const Descriptor& manif
       return fail(store_error("rename", name));
     }
   }
-  const UniqueFd parent(openat(top_.number(), "images/names", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent || fsync(parent.number()) != 0) return fail(store_error("fsync", "images/names"));
-  return {};
+  return flush_directory("images/names");
 }
 
 Result<std::vector<std::string>> Store::remove_image(const std::string& name_or_digest) const {
@@ -399,6 +420,11 @@ Result<void> Store::collect_layers() const {
     if (used.contains("sha256:" + hex)) continue;
     if (!remove_tree(top_, ("layers/" + hex).c_str()))
       return fail(store_error("remove", "layers/" + hex));
+  }
+  for (const std::string& hex : list(top_, "implied")) {
+    const std::string path = "implied/" + hex;
+    if (!has("layers/" + hex) && unlinkat(top_.number(), path.c_str(), 0) != 0)
+      return fail(store_error("unlink", path));
   }
   return {};
 }

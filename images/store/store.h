@@ -2,6 +2,7 @@
 //
 //   oci-layout index.json blobs/sha256/   an OCI image layout that other tools can read
 //   layers/<hex>/                         layers, unpacked once
+//   implied/<hex>                         of each: directories that it does not contain (implied.h)
 //   images/                               records (images/store_index/record.h)
 //   staging/<unique>/                     work in progress; locked while somebody works on it
 //   ids.json                              which ids the layers have (StoreIds)
@@ -19,6 +20,7 @@
 #include "cove/result.h"
 #include "images/layout/documents.h"
 #include "images/store_index/record.h"
+#include "images/unpack/implied.h"
 #include "runtime/kernel/fd.h"
 
 namespace cove {
@@ -45,6 +47,8 @@ class Staging {
   ~Staging();
   BorrowedFd directory() const { return directory_; }
   const std::string& path() const { return path_; }  // relative to the store's top
+  // A new file in it, 0600. It is on disk once the store was flushed.
+  Result<void> write_file(const std::string& name, std::string_view text) const;
 
  private:
   friend class Store;
@@ -87,6 +91,10 @@ class Store {
   // Replaces a small file: written aside, fsync, renamed.
   Result<void> write_file(const std::string& relative, std::string_view text) const;
   Result<void> flush() const;  // syncfs(2)
+  // Flushes a directory of the store: what was moved there stays there.
+  Result<void> flush_directory(const char* relative) const;
+  // Directories that a layer uses and does not contain.
+  Implied implied_in(const std::string& diff_id) const;
 
   // With the index locked:
   Result<void> put_image(const ImageRecord& record, const Descriptor& manifest,

@@ -13,7 +13,12 @@
 #include <thread>
 
 #include "images/store_index/files.h"
+#include "images/unpack/implied.h"
 #include "images/unpack/shown_name.h"
+#include "runtime/identity/id_map.h"
+#include "runtime/identity/own_id_map.h"
+#include "runtime/identity/subordinate_ids.h"
+#include "runtime/mount/mount.h"
 
 namespace cove {
 namespace {
@@ -31,9 +36,11 @@ const std::vector<int>& unpack_capabilities() {
 }
 
 Records records_from(const LayerResult& result) {
-  Records records{result.diff_id, std::to_string(result.bytes), std::to_string(result.entries),
-                  std::to_string(result.opaque.size())};
-  records.insert(records.end(), result.opaque.begin(), result.opaque.end());
+  Records records{result.diff_id, std::to_string(result.bytes), std::to_string(result.entries)};
+  for (const std::vector<std::string>* paths : {&result.opaque, &result.implied}) {
+    records.push_back(std::to_string(paths->size()));
+    records.insert(records.end(), paths->begin(), paths->end());
+  }
   for (const auto& [text, count] : result.notes)
     records.insert(records.end(), {text, std::to_string(count)});
   return records;
@@ -42,15 +49,18 @@ Records records_from(const LayerResult& result) {
 Result<LayerResult> layer_from(const Records& records) {
   Error malformed;
   malformed.what = "the unpacking process gave a malformed answer";
-  if (records.size() < 4) return fail(malformed);
+  if (records.size() < 3) return fail(malformed);
   LayerResult result;
   result.diff_id = records[0];
   result.bytes = std::strtoull(records[1].c_str(), nullptr, 10);
   result.entries = std::strtoull(records[2].c_str(), nullptr, 10);
-  const std::size_t opaque = std::strtoull(records[3].c_str(), nullptr, 10);
-  if (opaque > records.size() - 4) return fail(malformed);
-  std::size_t at = 4;
-  for (; at < 4 + opaque; ++at) result.opaque.push_back(records[at]);
+  std::size_t at = 3;
+  for (std::vector<std::string>* paths : {&result.opaque, &result.implied}) {
+    if (at == records.size()) return fail(malformed);
+    const std::size_t count = std::strtoull(records[at++].c_str(), nullptr, 10);
+    if (count > records.size() - at) return fail(malformed);
+    for (const std::size_t end = at + count; at < end; ++at) paths->push_back(records[at]);
+  }
   for (; at + 1 < records.size(); at += 2)
     result.notes[records[at]] += std::strtoull(records[at + 1].c_str(), nullptr, 10);
   return result;
@@ -74,7 +84,38 @@ Result<void> mark_opaque(BorrowedFd layer, const std::vector<std::string>& paths
   return {};
 }
 
+// Where root unpacks, the process that does it is root of a user namespace whose ids are nobody's.
+Result<UniqueFd> make_ground() {
+  const UniqueFd proc(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!proc) return fail(io_error("open", "/proc"));
+  const IdRange range{0, kFirstUnpackId, kMappedIds};
+  return make_user_namespace(proc, range, range);
+}
+
 }  // namespace
+
+Unpacker::Unpacker(const Store& store, const Staging& staging, const Source& source,
+                   const UnpackLimits& limits)
+    : store_(store), staging_(staging), source_(source), limits_(limits) {
+  if (store.ids().kind == LayerIds::image) user_namespace_ = make_ground().value_or(UniqueFd());
+}
+
+Result<UniqueFd> Unpacker::ground_for(UniqueFd directory) {
+  if (store_.ids().kind != LayerIds::image) return directory;
+  if (!user_namespace_) {
+    ++notes_["layers unpacked with a part of root's rights: the store cannot be idmapped here"];
+    return directory;
+  }
+  Result<UniqueFd> mount = clone_mount(directory, "", Recursive::no);
+  if (mount) {
+    const auto mapped =
+        set_mount_attributes(*mount, kSafeAttributes, Recursive::no, user_namespace_);
+    if (mapped) return mount;
+  }
+  // A file system that cannot be idmapped (tmpfs before Linux 6.3, say).
+  user_namespace_.reset();
+  return ground_for(std::move(directory));
+}
 
 Result<void> Unpacker::unpack(const Selected& selected) {
   const std::vector<std::string>& diff_ids = selected.configuration.diff_ids;
@@ -107,14 +148,20 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
   UniqueFd directory(openat(staging_.directory().number(), staged.c_str(),
                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory || fchmod(directory.number(), 0755) != 0) return fail(io_error("open", staged));
+  UniqueFd same(openat(directory.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!same) return fail(io_error("open", staged));
+  const Result<UniqueFd> ground = ground_for(std::move(same));
+  if (!ground) return fail(ground.error());
   const Ownership ownership =
       store_.ids().kind == LayerIds::caller ? Ownership::caller : Ownership::archive;
-  Result<ConfinedProcess> process =
-      ConfinedProcess::start(unpack_capabilities(), [&]() -> Result<Records> {
-        Result<LayerResult> result = unpack_layer(*file, directory, limits_, ownership);
+  Result<ConfinedProcess> process = ConfinedProcess::start(
+      unpack_capabilities(),
+      [&]() -> Result<Records> {
+        Result<LayerResult> result = unpack_layer(*file, *ground, limits_, ownership);
         if (!result) return fail(result.error());
         return records_from(*result);
-      });
+      },
+      user_namespace_);
   if (!process) return fail(process.error());
   running_.push_back({std::move(*process), std::move(directory), staged, diff_id, step});
   return {};
@@ -146,7 +193,12 @@ Result<void> Unpacker::finish_first() {
     return fail(invalid_image("", "the image has more entries than the limit [limit-entries]"));
   if (Result<void> marked = mark_opaque(running.directory, result->opaque); !marked) return marked;
   for (const auto& [text, count] : result->notes) notes_[text] += count;
-  unpacked_.emplace_back(running.staged, running.diff_id);
+  const std::string implied = running.staged + ".implied";
+  if (Result<void> written = staging_.write_file(
+          implied, to_text(Implied(result->implied.begin(), result->implied.end())));
+      !written)
+    return written;
+  unpacked_.push_back({running.staged, implied, running.diff_id});
   return {};
 }
 

@@ -6,7 +6,6 @@
 #include <deque>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "cove/result.h"
@@ -21,14 +20,17 @@ class Unpacker {
  public:
   // All four outlive it.
   Unpacker(const Store& store, const Staging& staging, const Source& source,
-           const UnpackLimits& limits)
-      : store_(store), staging_(staging), source_(source), limits_(limits) {}
+           const UnpackLimits& limits);
 
   // Errors name the layer in their step.
   Result<void> unpack(const Selected& selected);
 
-  // What was unpacked: directory in staging -> diff id.
-  const std::vector<std::pair<std::string, std::string>>& unpacked() const { return unpacked_; }
+  struct Unpacked {
+    std::string staged;   // directory in staging
+    std::string implied;  // file in staging: the text of its Implied (images/unpack/implied.h)
+    std::string diff_id;
+  };
+  const std::vector<Unpacked>& unpacked() const { return unpacked_; }
   // What was dropped or changed, and how often.
   const std::map<std::string, std::uint64_t>& notes() const { return notes_; }
 
@@ -39,6 +41,9 @@ class Unpacker {
     std::string staged, diff_id, step;
   };
 
+  // What the unpacking process sees of a directory in staging: the directory itself, or a mount of
+  // it in which the image's ids are those of user_namespace_.
+  Result<UniqueFd> ground_for(UniqueFd directory);
   Result<void> start(const Blob& blob, const std::string& diff_id, const std::string& step);
   Result<void> finish_first();
 
@@ -46,8 +51,9 @@ class Unpacker {
   const Staging& staging_;
   const Source& source_;
   const UnpackLimits& limits_;
+  UniqueFd user_namespace_;  // none where the layers belong to the caller, or cannot be idmapped
   std::deque<Running> running_;
-  std::vector<std::pair<std::string, std::string>> unpacked_;
+  std::vector<Unpacked> unpacked_;
   std::map<std::string, std::uint64_t> notes_;
   std::uint64_t bytes_ = 0, entries_ = 0;
 };

@@ -215,6 +215,10 @@ std::string layer_path(std::string_view diff_id) {
   return "layers/" + std::string(digest_hex(diff_id));
 }
 
+std::string implied_path(std::string_view diff_id) {
+  return "implied/" + std::string(digest_hex(diff_id));
+}
+
 std::string blob_path(std::string_view digest) {
   return "blobs/sha256/" + std::string(digest_hex(digest));
 }

@@ -67,6 +67,7 @@ Result<TransportRecord> transport_record_from(std::string_view text, const std::
 std::string record_path(std::string_view digest);
 std::string name_path(std::string_view normal_name);
 std::string layer_path(std::string_view diff_id);
+std::string implied_path(std::string_view diff_id);
 std::string blob_path(std::string_view digest);
 std::string transport_path(const Transport& transport, const struct stat& file);
 // The inverse of name_path's last part; empty for a file that is no name.

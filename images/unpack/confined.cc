@@ -1,6 +1,8 @@
 #include "images/unpack/confined.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
@@ -41,6 +43,12 @@ bool drop_privileges(const std::vector<int>& keep) {
     }
   }
   return cap_set_proc(left.get()) == 0;
+}
+
+// Its root, whose id is nobody's on the host.
+bool become_root_of(BorrowedFd user_namespace) {
+  return setns(user_namespace.number(), CLONE_NEWUSER) == 0 && setgroups(0, nullptr) == 0 &&
+         setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0;
 }
 
 bool write_all(int fd, std::string_view bytes) {
@@ -111,9 +119,11 @@ Result<Records> decode(std::string_view answer, const Error& malformed) {
 }
 
 [[noreturn]] void run_child(pid_t parent, int answer_fd, const std::vector<int>& capabilities,
-                            const std::function<Result<Records>()>& work) {
+                            const std::function<Result<Records>()>& work,
+                            BorrowedFd user_namespace) {
   // The parent may have died before the prctl.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(kCouldNotConfine);
+  if (user_namespace && !become_root_of(user_namespace)) _exit(kCouldNotConfine);
   if (!drop_privileges(capabilities)) _exit(kCouldNotConfine);
   // A credential change clears it.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(kCouldNotConfine);
@@ -133,7 +143,8 @@ bool has_capability(int capability) {
 }
 
 Result<ConfinedProcess> ConfinedProcess::start(const std::vector<int>& capabilities,
-                                               const std::function<Result<Records>()>& work) {
+                                               const std::function<Result<Records>()>& work,
+                                               BorrowedFd user_namespace) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0)
     return fail(errno_error(ErrorCode::resource_exhausted, "unpack", "pipe"));
@@ -143,7 +154,7 @@ Result<ConfinedProcess> ConfinedProcess::start(const std::vector<int>& capabilit
   if (pid < 0) return fail(errno_error(ErrorCode::resource_exhausted, "unpack", "fork"));
   if (pid == 0) {
     read_end.reset();
-    run_child(self, write_end.number(), capabilities, work);
+    run_child(self, write_end.number(), capabilities, work, user_namespace);
   }
   return ConfinedProcess(pid, std::move(read_end));
 }

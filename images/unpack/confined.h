@@ -1,6 +1,6 @@
 // A process of its own for work on what strangers wrote: decompression and tar. It has
-// no_new_privs, dies with us, and holds only the capabilities that it is given; its answer comes
-// back through a pipe, as strings.
+// no_new_privs, dies with us, and holds only the capabilities that it is given, in a user namespace
+// of its own where it is given one; its answer comes back through a pipe, as strings.
 //
 //   auto process = ConfinedProcess::start({CAP_CHOWN}, [&]() -> Result<Records> { ... });
 //   Result<Records> records = process->finish();
@@ -23,9 +23,11 @@ using Records = std::vector<std::string>;
 
 class ConfinedProcess {
  public:
-  // `capabilities` are kept where the caller has them; nothing is gained.
+  // `capabilities` are kept where the caller has them; nothing is gained. With a user namespace the
+  // process is its root, and they are good for what belongs to that alone.
   static Result<ConfinedProcess> start(const std::vector<int>& capabilities,
-                                       const std::function<Result<Records>()>& work);
+                                       const std::function<Result<Records>()>& work,
+                                       BorrowedFd user_namespace = BorrowedFd());
 
   ConfinedProcess(ConfinedProcess&& other) noexcept;
   ConfinedProcess& operator=(ConfinedProcess&&) = delete;

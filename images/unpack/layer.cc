@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "images/layout/byte_source.h"
 #include "images/layout/documents.h"
@@ -40,6 +41,8 @@ Error refused(Rule rule, std::string_view path) {
   }
   return invalid_image(shown_name(path), "refused");
 }
+
+bool is_refusal(const Error& error, Rule rule) { return error.what == refused(rule, "").what; }
 
 Error failed(std::string_view path, const char* action) {
   const bool no_space = errno == ENOSPC || errno == EDQUOT;
@@ -70,7 +73,9 @@ Result<EntryPath> clean(std::string_view raw, const UnpackLimits& limits, Rule o
     rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
     if (part.empty() || part == ".") continue;
     if (part == "..") return fail(refused(on_dotdot, raw));
-    if (part.size() > kMaxComponent) return fail(refused(Rule::path_length, raw));
+    // The longest of names may be whited out, too.
+    const std::size_t mark = part.starts_with(kWhiteout) ? kWhiteout.size() : 0;
+    if (part.size() > kMaxComponent + mark) return fail(refused(Rule::path_length, raw));
     if (++depth > limits.path_depth) return fail(refused(Rule::path_depth, raw));
     if (!path.text.empty()) path.text += '/';
     path.base = path.text.size();
@@ -131,7 +136,10 @@ class LayerWriter {
   Result<void> apply(archive* reader, archive_entry* entry);
   Result<void> finish();  // directory times, once nothing is written below them any more
 
-  LayerResult take_result() { return std::move(result_); }
+  LayerResult take_result() {
+    result_.implied.assign(implied_.begin(), implied_.end());
+    return std::move(result_);
+  }
 
  private:
   struct DirectoryTime {
@@ -161,6 +169,7 @@ class LayerWriter {
   const Ownership ownership_;
   LayerResult result_;
   std::vector<DirectoryTime> directory_times_;
+  std::set<std::string> implied_{""};
   // The parent of the entry before: archives go directory by directory.
   std::string cached_path_;
   UniqueFd cached_;
@@ -230,6 +239,7 @@ Result<void> LayerWriter::make_parents(const std::string& path) {
     if (!exists || hides) {
       if (mkdirat(parent.number(), name, 0755) != 0) return fail(failed(upto, "mkdir"));
       ++result_.entries;
+      implied_.insert(upto);
     }
     if (hides) {
       if (Result<void> marked = mark_opaque(upto); !marked) return marked;
@@ -264,6 +274,10 @@ Result<void> LayerWriter::make_way(BorrowedFd parent, const EntryPath& path) {
     if (unlinkat(parent_number, path.name(), 0) != 0) return fail(failed(path.text, "replace"));
   } else if (!remove_tree(parent, path.name())) {
     return fail(failed(path.text, "replace"));
+  } else {
+    // With all below: '0' comes after '/'.
+    implied_.erase(path.text);
+    implied_.erase(implied_.lower_bound(path.text + "/"), implied_.lower_bound(path.text + "0"));
   }
   cached_path_.clear();
   return {};
@@ -282,7 +296,11 @@ Result<void> LayerWriter::white_out(const EntryPath& path) {
   if (hidden.empty() || hidden == "." || hidden == "..")
     return fail(refused(Rule::whiteout_name, path.text));
   const Result<BorrowedFd> parent = open_parent(path.parent());
-  if (!parent) return fail(parent.error());
+  if (!parent) {
+    // Of what lay in a directory that is no directory any more (umoci writes such): it is gone anyway.
+    if (is_refusal(parent.error(), Rule::parent_not_directory)) return {};
+    return fail(parent.error());
+  }
   struct stat status {};
   if (look(*parent, hidden.c_str(), status)) {
     // A whiteout speaks of the layers below only: what this layer has stays.
@@ -372,6 +390,7 @@ Result<void> LayerWriter::make_directory(const EntryPath& path, archive_entry* e
   if (fchmod(directory.number(), mode_for(entry)) != 0) return fail(failed(path.text, "chmod"));
   if (Result<void> set = set_attributes(directory.number(), path.text, entry); !set) return set;
   directory_times_.push_back({path.text, modified(entry)});
+  implied_.erase(path.text);
   return {};
 }
 

@@ -86,6 +86,9 @@ struct LayerResult {
   std::uint64_t entries = 0;
   std::vector<std::string>
       opaque;  // directories that got the mark in user.*; trusted.* is the caller's to set
+  // Directories that it uses and does not contain, its root ("") among them: made 0755 and the
+  // caller's (implied.h).
+  std::vector<std::string> implied;
   std::map<std::string, std::uint64_t> notes;  // what was dropped or changed -> how often
 };
 

@@ -2,65 +2,19 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include <algorithm>
 #include <array>
 #include <climits>
 #include <deque>
-#include <memory>
 
 #include "images/store_index/files.h"
+#include "images/unpack/merged_tree.h"
 
 namespace cove {
 namespace {
 
 constexpr int kMaxLinks = 40;  // as the kernel
-
-// The directories that make up one directory of the merged tree, the topmost first.
-using MergedDirectory = std::vector<UniqueFd>;
-
-bool is_opaque(int directory) {
-  std::array<char, 2> value{};
-  for (const char* name : {"trusted.overlay.opaque", "user.overlay.opaque"}) {
-    if (fgetxattr(directory, name, value.data(), value.size()) == 1 && value[0] == 'y') return true;
-  }
-  return false;
-}
-
-UniqueFd open_directory(int parent, const char* name) {
-  return UniqueFd(
-      openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-}
-
-// What a name is in a merged directory: nothing, a directory, or the one other thing on top.
-struct Found {
-  MergedDirectory directory;
-  int parent = -1;  // of the other thing
-  mode_t mode = 0;  // 0: nothing
-};
-
-Found look(const MergedDirectory& parents, const char* name) {
-  Found found;
-  for (const UniqueFd& parent : parents) {
-    struct stat status {};
-    if (fstatat(parent.number(), name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    const bool first = found.mode == 0;
-    if (S_ISCHR(status.st_mode) && status.st_rdev == makedev(0, 0)) return found;
-    if (!S_ISDIR(status.st_mode)) {
-      if (first) found = {{}, parent.number(), status.st_mode};
-      return found;
-    }
-    found.mode = status.st_mode;
-    UniqueFd directory = open_directory(parent.number(), name);
-    if (!directory) return found;
-    const bool opaque = is_opaque(directory.number());
-    found.directory.push_back(std::move(directory));
-    if (opaque) return found;
-  }
-  return found;
-}
 
 void push_front(std::deque<std::string>& parts, const std::string& path) {
   std::vector<std::string> own;
@@ -75,11 +29,8 @@ void push_front(std::deque<std::string>& parts, const std::string& path) {
 }  // namespace
 
 std::string read_merged_file(const std::vector<std::string>& layers, const std::string& path) {
-  std::deque<MergedDirectory> trail(1);  // from the root to where we are
-  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-    UniqueFd root = open_directory(AT_FDCWD, layer->c_str());
-    if (root) trail.front().push_back(std::move(root));
-  }
+  std::deque<MergedDirectory> trail;  // from the root to where we are
+  trail.push_back(merged_root(layers));
   std::deque<std::string> parts;
   push_front(parts, path);
   int links = 0;
@@ -91,7 +42,7 @@ std::string read_merged_file(const std::vector<std::string>& layers, const std::
       if (trail.size() > 1) trail.pop_back();
       continue;
     }
-    Found found = look(trail.back(), part.c_str());
+    MergedEntry found = look_in(trail.back(), part.c_str());
     if (S_ISDIR(found.mode)) {
       trail.push_back(std::move(found.directory));
     } else if (S_ISLNK(found.mode)) {
@@ -113,8 +64,8 @@ std::string read_merged_file(const std::vector<std::string>& layers, const std::
 }
 
 bool hides_layers_below(const std::string& layer) {
-  const UniqueFd root = open_directory(AT_FDCWD, layer.c_str());
-  return root && is_opaque(root.number());
+  const UniqueFd root(open(layer.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return root && is_opaque(root);
 }
 
 }  // namespace cove

@@ -8,9 +8,11 @@
 namespace cove {
 
 // The ids from which sandboxes get their ranges, one slot of 65536 each: above what login, subuid
-// and nspawn hand out, below the foreign ranges of systemd.
+// and nspawn hand out, below the foreign ranges of systemd. The 65536 behind them are of the processes
+// that unpack images for root.
 inline constexpr std::uint32_t kFirstSlotId = 0x70000000;
-inline constexpr std::uint32_t kEndOfSlotIds = 0x7FFE0000;
+inline constexpr std::uint32_t kEndOfSlotIds = 0x7FFD0000;
+inline constexpr std::uint32_t kFirstUnpackId = kEndOfSlotIds;
 
 // True for the initial user namespace: every id maps to itself.
 bool is_initial_id_map(std::string_view map);

@@ -41,6 +41,7 @@
 
 #include "tests/support/payload.h"
 #include "tests/support/probe_network.h"
+#include "tests/support/probe_tree.h"
 
 extern char** environ;
 
@@ -758,6 +759,7 @@ constexpr Command kCommands[] = {
     {"syscall", 2, raw_syscall},
     {"tcp", 2, probe::tcp},
     {"tcp-listen", 1, probe::tcp_listen},
+    {"tree", 1, probe::describe_tree},
     {"udp", 2, probe::udp},
     {"umask", 0, print_umask},
     {"unlink", 1, unlink_file},

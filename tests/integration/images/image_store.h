@@ -68,8 +68,8 @@ class ImageStore : public ::testing::Test {
     return {{tar({directory("etc"), file("etc/passwd", "root:x:0:0::/:\n"),
                   file("etc/group", "app:x:5:\n"), file("bin/tool", "one")}),
              tar({directory("usr/etc"), file("usr/etc/accounts", "app:x:7:7::/:\n"),
-                  file("etc/.wh.passwd", "")}),
-             tar({symlink("etc/passwd", "../usr/etc/accounts")})},
+                  directory("etc"), file("etc/.wh.passwd", "")}),
+             tar({directory("etc"), symlink("etc/passwd", "../usr/etc/accounts")})},
             Filter::none,
             "demo:v1"};
   }

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "tests/unit/images/archives.h"
+#include "tests/unit/images/hostile_layers.h"
 
 namespace cove {
 namespace {
@@ -211,6 +212,32 @@ TEST_F(Layer, LaterEntriesReplaceEarlierOnes) {
   EXPECT_EQ(testing::read_file(in_root("s")), "no link any more");
 }
 
+TEST_F(Layer, NamesTheDirectoriesThatItUsesAndDoesNotContain) {
+  const auto result =
+      unpack({file("a/b/f"), directory("c"), file("c/d/.wh.f", ""), directory("a"),
+              file("gone/g/f"), file("gone"), file("gone-not/f"), file(".wh.w", ""), file("w/f")});
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_EQ(result->implied, (std::vector<std::string>{"", "a/b", "c/d", "gone-not", "w"}));
+  const auto whole = unpack({directory("./"), directory("x"), file("x/f")});
+  ASSERT_TRUE(whole) << whole.error().message();
+  EXPECT_EQ(whole->implied, std::vector<std::string>{});
+}
+
+TEST_F(Layer, PassesOverWhiteoutsBelowWhatIsNoDirectory) {
+  const auto result =
+      unpack({symlink("l", "nowhere"), file("l/.wh.x", ""), file("f"), file("f/d/.wh.x", "")});
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_TRUE(S_ISLNK(status("l").st_mode));
+  EXPECT_TRUE(S_ISREG(status("f").st_mode));
+}
+
+TEST_F(Layer, HidesTheLongestName) {
+  const std::string name(255, 'n');
+  const auto result = unpack({file(".wh." + name, "")});
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_TRUE(is_whiteout(name));
+}
+
 TEST_F(Layer, FollowsRelativeLinksInsideTheLayerAsParents) {
   const auto result = unpack({directory("usr/lib"), symlink("lib", "usr/lib"),
                               file("lib/so", "here"), file("usr/lib/other")});
@@ -287,80 +314,10 @@ TEST_F(Layer, TakesAnArchiveWithoutItsFinalPadding) {
   EXPECT_NE(cut.error().what.find("truncated"), std::string::npos) << cut.error().message();
 }
 
-struct Hostile {
-  const char* name;
-  std::vector<Entry> entries;
-  const char* rule;
-};
-
-class HostileLayer : public Layer, public ::testing::WithParamInterface<int> {
- public:
-  static std::vector<Hostile> cases() {
-    std::string deep = "d";
-    for (int i = 0; i < 300; ++i) deep += "/d";
-    Entry device = file("dev");
-    device.type = Entry::character_device;
-    return {
-        {"dotdot", {file("../outside/secret", "x")}, "path-dotdot"},
-        {"dotdot_in_the_middle", {directory("a"), file("a/../../outside/new")}, "path-dotdot"},
-        {"dotdot_directory", {directory("..", 0777)}, "path-dotdot"},
-        {"absolute_dotdot", {file("/../outside/new")}, "path-dotdot"},
-        {"absolute_link_as_parent",
-         {symlink("a", "/etc"), file("a/cove-was-here")},
-         "parent-escapes"},
-        {"relative_link_as_parent", {symlink("a", "../outside"), file("a/new")}, "parent-escapes"},
-        {"chain_of_links",
-         {symlink("a", "b"), symlink("b", "../outside"), file("a/secret", "x")},
-         "parent-escapes"},
-        {"link_loop", {symlink("a", "b"), symlink("b", "a"), file("a/x")}, "parent-escapes"},
-        {"directory_through_link",
-         {symlink("a", "../outside"), directory("a/new")},
-         "parent-escapes"},
-        {"new_parents_through_link",
-         {symlink("a", "../outside"), file("a/new/deep")},
-         "parent-escapes"},
-        {"link_through_link", {symlink("a", "../outside"), symlink("a/l", "x")}, "parent-escapes"},
-        {"whiteout_through_link",
-         {symlink("a", "../outside"), file("a/.wh.secret", "")},
-         "parent-escapes"},
-        {"opaque_through_link",
-         {symlink("a", "../outside"), file("a/.wh..wh..opq", "")},
-         "parent-escapes"},
-        {"hard_link_through_link",
-         {file("f"), symlink("a", "../outside"), hard_link("a/l", "f")},
-         "parent-escapes"},
-        {"file_as_parent", {file("f"), file("f/x")}, "parent-not-directory"},
-        {"dangling_link_as_parent", {symlink("a", "nowhere"), file("a/x")}, "parent-not-directory"},
-        {"root_is_a_link", {symlink(".", "../outside")}, "root-not-directory"},
-        {"root_is_a_file", {file(".")}, "root-not-directory"},
-        {"root_is_a_hard_link", {file("f"), hard_link(".", "f")}, "root-not-directory"},
-        {"whiteout_of_nothing", {file("a/.wh.", "")}, "whiteout-name"},
-        {"whiteout_of_dot", {file("a/.wh..", "")}, "whiteout-name"},
-        {"whiteout_of_dotdot", {file("a/.wh...", "")}, "whiteout-name"},
-        {"whiteout_as_directory", {file(".wh.a/x")}, "whiteout-name"},
-        {"hard_link_to_dotdot", {hard_link("l", "../outside/secret")}, "link-target-dotdot"},
-        {"hard_link_to_the_root", {hard_link("l", "/")}, "link-target-dotdot"},
-        {"hard_link_to_itself", {file("l"), hard_link("l", "l")}, "link-target-dotdot"},
-        {"hard_link_behind_link",
-         {symlink("a", "../outside"), hard_link("l", "a/secret")},
-         "link-target-symlink"},
-        {"hard_link_behind_inner_link",
-         {file("d/f"), symlink("a", "d"), hard_link("l", "a/f")},
-         "link-target-symlink"},
-        {"hard_link_to_host_path", {hard_link("l", "/etc/passwd")}, "link-target-missing"},
-        {"hard_link_to_directory", {directory("d"), hard_link("l", "d")}, "link-target-kind"},
-        {"hard_link_to_whiteout", {file(".wh.w", ""), hard_link("l", "w")}, "link-target-kind"},
-        {"long_component", {file(std::string(256, 'n'))}, "path-length"},
-        {"long_path",
-         {file(std::string(200, 'n') + "/" + std::string(4000, '/') + "x")},
-         "path-length"},
-        {"deep_path", {file(deep)}, "path-depth"},
-    };
-  }
-};
+class HostileLayer : public Layer, public ::testing::WithParamInterface<testing::Hostile> {};
 
 TEST_P(HostileLayer, IsRefusedByItsRule) {
-  const Hostile hostile = cases()[static_cast<std::size_t>(GetParam())];
+  const testing::Hostile hostile = GetParam();
   const auto result = unpack(hostile.entries);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::image_invalid);
@@ -370,11 +327,8 @@ TEST_P(HostileLayer, IsRefusedByItsRule) {
   EXPECT_FALSE(std::filesystem::exists("/etc/cove-was-here"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, HostileLayer,
-                         ::testing::Range(0, static_cast<int>(HostileLayer::cases().size())),
-                         [](const auto& one) {
-                           return HostileLayer::cases()[static_cast<std::size_t>(one.param)].name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Table, HostileLayer, ::testing::ValuesIn(testing::hostile_layers()),
+                         [](const auto& one) { return one.param.name; });
 
 TEST_F(Layer, RefusesMoreThanItsLimits) {
   UnpackLimits limits;
