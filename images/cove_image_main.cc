@@ -17,6 +17,7 @@ struct Options {
   cove::LoadOptions load;
   std::string reference;
   std::vector<std::string> references;
+  std::string output;
   bool json = false;
   bool quiet = false;
 
@@ -55,6 +56,15 @@ void add_commands(CLI::App& app, Options& options) {
   CLI::App* inspect = app.add_subcommand("inspect", "Show one image, as JSON");
   inspect->add_option("image", options.reference, "Name or digest")->required();
 
+  CLI::App* save = app.add_subcommand(
+      "save", "Write images as one archive, which Docker, Podman and skopeo read");
+  save->add_option("images", options.references, "Names or digests")->required();
+  save->add_option("--output,-o", options.output, "The file (default: standard output)");
+
+  CLI::App* tag = app.add_subcommand("tag", "Give an image more names");
+  tag->add_option("image", options.reference, "Name or digest")->required();
+  tag->add_option("names", options.references, "Names, taken from whatever has them")->required();
+
   CLI::App* rm =
       app.add_subcommand("rm", "Remove images, and layers and blobs that no other image uses");
   rm->add_option("images", options.references, "Names or digests")->required();
@@ -68,6 +78,10 @@ cove::Result<void> run(const CLI::App& app, Options& options) {
   if (app.got_subcommand("ls")) return cove::ls_command(options.store, options.format(), std::cout);
   if (app.got_subcommand("inspect"))
     return cove::inspect_command(options.store, options.reference, std::cout);
+  if (app.got_subcommand("save"))
+    return cove::save_command(options.store, options.references, options.output);
+  if (app.got_subcommand("tag"))
+    return cove::tag_command(options.store, options.reference, options.references);
   return cove::rm_command(options.store, options.references, options.format(), std::cout,
                           std::cerr);
 }

@@ -1,5 +1,8 @@
 #include "images/store/commands.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -9,6 +12,8 @@
 #include <ostream>
 
 #include "images/store/ids.h"
+#include "images/store/save.h"
+#include "images/store/source.h"
 #include "images/store/store.h"
 #include "images/store_index/record.h"
 #include "images/store_index/reference.h"
@@ -80,6 +85,21 @@ std::vector<std::string> names_for(const std::string& store, const std::string& 
     if (facts && facts->digest == digest) names.push_back(name);
   }
   return names;
+}
+
+// With its content locked, so that nothing that is used is removed meanwhile.
+struct SharedStore {
+  Store store;
+  FileLock content;
+};
+Result<SharedStore> open_shared(const std::string& directory) {
+  const Result<StoreIds> ids = settle_store_ids(directory);
+  if (!ids) return fail(ids.error());
+  Result<Store> store = Store::open(directory, *ids);
+  if (!store) return fail(store.error());
+  Result<FileLock> content = store->lock_content(FileLock::Mode::shared);
+  if (!content) return fail(content.error());
+  return SharedStore{std::move(*store), std::move(*content)};
 }
 
 }  // namespace
@@ -159,6 +179,58 @@ Result<void> inspect_command(const std::string& store, const std::string& refere
   return {};
 }
 
+Result<void> save_command(const std::string& directory, const std::vector<std::string>& references,
+                          const std::string& file) {
+  if (file.empty() && isatty(1)) {
+    Error error;
+    error.code = ErrorCode::invalid_argument;
+    error.step = "image save";
+    error.what = "standard output is a terminal";
+    error.hint = "name a file with --output, or write into a pipe";
+    return fail(error);
+  }
+  const Result<SharedStore> shared = open_shared(directory);
+  if (!shared) return fail(shared.error());
+  if (file.empty()) return save_images(shared->store, references, BorrowedFd(1), "standard output");
+
+  // Aside first: what has that name stays until there is something better.
+  const std::string aside = file + ".cove-" + std::to_string(getpid());
+  const UniqueFd out(open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!out) return fail(io_error("create", aside));
+  Result<void> done = save_images(shared->store, references, out, aside);
+  if (done && fsync(out.number()) != 0) done = fail(io_error("fsync", aside));
+  if (done && rename(aside.c_str(), file.c_str()) != 0) done = fail(io_error("rename", file));
+  if (!done) unlink(aside.c_str());
+  return done;
+}
+
+Result<void> tag_command(const std::string& directory, const std::string& reference,
+                         const std::vector<std::string>& names) {
+  std::vector<std::string> normal;
+  std::vector<Error> mistakes;
+  for (const std::string& name : names) {
+    const Result<std::string> one = normal_name(name);
+    if (one) {
+      normal.push_back(*one);
+    } else {
+      mistakes.push_back(one.error());
+    }
+  }
+  if (!mistakes.empty()) return fail(one_error(std::move(mistakes)));
+  const Result<SharedStore> shared = open_shared(directory);
+  if (!shared) return fail(shared.error());
+  const Store& store = shared->store;
+  const Result<FileLock> index = store.lock_index();
+  if (!index) return fail(index.error());
+  const Result<ImageFacts> facts = find_image(store.directory(), reference);
+  if (!facts) return fail(facts.error());
+  const Result<ImageRecord> record = read_image_record(store.directory(), facts->digest);
+  if (!record) return fail(record.error());
+  const Result<StoredManifest> manifest = store.manifest_of(facts->digest);
+  if (!manifest) return fail(manifest.error());
+  return store.put_image(*record, manifest->descriptor, normal);
+}
+
 Result<void> rm_command(const std::string& directory, const std::vector<std::string>& references,
                         OutputFormat format, std::ostream& out, std::ostream& err) {
   const Result<StoreIds> ids = settle_store_ids(directory);
@@ -196,10 +268,8 @@ Result<void> rm_command(const std::string& directory, const std::vector<std::str
   }
   const Result<std::uint64_t> freed = store->collect_garbage();
   if (!freed) return fail(freed.error());
-  if (mistakes.empty()) return {};
-  Error error = mistakes.front();
-  error.more.assign(mistakes.begin() + 1, mistakes.end());
-  return fail(error);
+  if (!mistakes.empty()) return fail(one_error(std::move(mistakes)));
+  return {};
 }
 
 }  // namespace cove

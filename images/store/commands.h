@@ -18,6 +18,12 @@ Result<void> load_command(const LoadOptions& options, OutputFormat format, std::
 Result<void> ls_command(const std::string& store, OutputFormat format, std::ostream& out);
 Result<void> inspect_command(const std::string& store, const std::string& reference,
                              std::ostream& out);
+// `file` empty: to standard output, unless that is a terminal.
+Result<void> save_command(const std::string& store, const std::vector<std::string>& references,
+                          const std::string& file);
+// Gives an image more names, which are taken from whatever had them.
+Result<void> tag_command(const std::string& store, const std::string& reference,
+                         const std::vector<std::string>& names);
 Result<void> rm_command(const std::string& store, const std::vector<std::string>& references,
                         OutputFormat format, std::ostream& out, std::ostream& err);
 

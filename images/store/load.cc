@@ -110,21 +110,11 @@ Result<void> name_again(const Store& store, const ImageRecord& record,
     return has_name(store, name, record.digest);
   });
   if (named) return {};
-  const UniqueFd file(
-      openat(store.top().number(), blob_path(record.digest).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail(io_error("open the manifest", record.digest));
-  const Result<std::string> text =
-      read_regular(file, kDocumentCap, Oversize::refuse, record.digest);
-  if (!text) return fail(text.error());
-  const Result<Manifest> manifest = parse_manifest(*text, "", record.digest);
+  const Result<StoredManifest> manifest = store.manifest_of(record.digest);
   if (!manifest) return fail(manifest.error());
-  Descriptor descriptor;
-  descriptor.media_type = manifest->media_type;
-  descriptor.digest = record.digest;
-  descriptor.size = text->size();
   const Result<FileLock> lock = store.lock_index();
   if (!lock) return fail(lock.error());
-  return store.put_image(record, descriptor, names);
+  return store.put_image(record, manifest->descriptor, names);
 }
 
 // Content first, one syncfs, then the names that lead to it.

@@ -342,6 +342,19 @@ Result<void> Store::flush_directory(const char* relative) const {
   return {};
 }
 
+Result<StoredManifest> Store::manifest_of(const std::string& digest) const {
+  const Result<std::string> text = read_in(top_, blob_path(digest), kDocumentCap);
+  if (!text) return fail(text.error());
+  Result<Manifest> manifest = parse_manifest(*text, "", digest);
+  if (!manifest) return fail(manifest.error());
+  StoredManifest stored;
+  stored.descriptor.media_type = manifest->media_type;
+  stored.descriptor.digest = digest;
+  stored.descriptor.size = text->size();
+  stored.manifest = std::move(*manifest);
+  return stored;
+}
+
 Implied Store::implied_in(const std::string& diff_id) const {
   return implied_from(read_in(top_, implied_path(diff_id), kImpliedCap).value_or(std::string()));
 }

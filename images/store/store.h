@@ -65,6 +65,11 @@ struct IndexEntry {
   std::string name;  // empty: none
 };
 
+struct StoredManifest {
+  Descriptor descriptor;
+  Manifest manifest;
+};
+
 class Store {
  public:
   // Makes it where it is missing. Refuses a directory that holds something else, belongs to or
@@ -95,6 +100,9 @@ class Store {
   Result<void> flush_directory(const char* relative) const;
   // Directories that a layer uses and does not contain.
   Implied implied_in(const std::string& diff_id) const;
+
+  // Of an image that is there.
+  Result<StoredManifest> manifest_of(const std::string& digest) const;
 
   // With the index locked:
   Result<void> put_image(const ImageRecord& record, const Descriptor& manifest,

@@ -149,6 +149,15 @@ Result<std::string> normal_name(std::string_view name) {
   return normal;
 }
 
+std::string full_name(std::string_view normal_name) {
+  const std::size_t slash = normal_name.find('/');
+  const std::string name(normal_name);
+  if (slash == std::string_view::npos) return "docker.io/library/" + name;
+  const std::string_view first = normal_name.substr(0, slash);
+  const bool registry = first == "localhost" || first.find_first_of(".:") != first.npos;
+  return registry ? name : "docker.io/" + name;
+}
+
 bool is_hex(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });

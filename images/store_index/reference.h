@@ -37,6 +37,10 @@ Result<std::optional<Transport>> parse_transport(std::string_view reference);
 // as a digest or a transport.
 Result<std::string> normal_name(std::string_view name);
 
+// The same with its registry, as other tools want it: "python:3.11" is
+// "docker.io/library/python:3.11".
+std::string full_name(std::string_view normal_name);
+
 // "sha256:" and 64 lower-case hex digits: the only form of digest that ever becomes part of a path.
 bool is_digest(std::string_view text);
 bool is_hex(std::string_view text);

@@ -52,4 +52,7 @@ struct Error {
 // /proc/self/cgroup").
 Error errno_error(ErrorCode code, std::string step, std::string what);
 
+// The first mistake, with the others as its `more`. At least one.
+Error one_error(std::vector<Error> mistakes);
+
 }  // namespace cove

@@ -401,12 +401,6 @@ void check_spec(const SandboxSpec& spec, std::vector<Error>& problems, SpecScope
   check.capabilities();
 }
 
-Error one_error(std::vector<Error> problems) {
-  Error first = std::move(problems.front());
-  for (std::size_t i = 1; i < problems.size(); ++i) first.more.push_back(std::move(problems[i]));
-  return first;
-}
-
 std::string normal_path(std::string_view path) {
   std::string normal;
   for (const std::string_view part : components(path)) {

@@ -23,9 +23,6 @@ enum class SpecScope {
 void check_spec(const SandboxSpec& spec, std::vector<Error>& problems,
                 SpecScope scope = SpecScope::complete);
 
-// The first problem, with the others in its `more`. `problems` is not empty.
-Error one_error(std::vector<Error> problems);
-
 // The path as the kernel will walk it: "/a//b/./c/" -> "/a/b/c", "/" stays. ".." is kept.
 std::string normal_path(std::string_view path);
 

@@ -97,9 +97,7 @@ void DocumentReader::complain(std::string where, std::string what, std::string h
 
 std::optional<Error> DocumentReader::mistakes() const {
   if (mistakes_.empty()) return std::nullopt;
-  Error first = mistakes_.front();
-  first.more.assign(mistakes_.begin() + 1, mistakes_.end());
-  return first;
+  return one_error(mistakes_);
 }
 
 std::optional<Json> DocumentReader::parse(std::string_view text) {

@@ -79,4 +79,10 @@ Error errno_error(ErrorCode code, std::string step, std::string what) {
   return error;
 }
 
+Error one_error(std::vector<Error> mistakes) {
+  Error first = std::move(mistakes.front());
+  for (std::size_t i = 1; i < mistakes.size(); ++i) first.more.push_back(std::move(mistakes[i]));
+  return first;
+}
+
 }  // namespace cove

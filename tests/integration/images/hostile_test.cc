@@ -79,6 +79,48 @@ TEST_P(HostileArchive, IsRefusedAndLeavesNothing) {
   EXPECT_EQ(run("inspect good:v1").status, 0);
 }
 
+// "Uid:\t1\t2\t3\t4" -> "1"
+std::string word_of(const std::string& status, const std::string& name) {
+  std::istringstream lines(status.substr(std::min(status.find(name), status.size())));
+  std::string label, word;
+  lines >> label >> word;
+  return word;
+}
+
+// Root's load unpacks with ids that are nobody's, and without a right over anything of the host's.
+TEST_F(ImageStore, IsUnpackedByNobody) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root: else it is the user's own process";
+  if (const std::string why = why_no_idmapped_binds(); !why.empty()) GTEST_SKIP() << why;
+  std::vector<Entry> entries;
+  for (int i = 0; i < 20000; ++i) entries.push_back(file("f" + std::to_string(i)));
+  const std::string path =
+      archive("many.tar", Image{{tar(entries)}, Filter::none, "many:v1"}.docker_archive());
+  RunningCommand load({cove_image(), "--store", store(), "load", path});
+  const std::string own_namespace = std::filesystem::read_symlink("/proc/self/ns/user");
+  std::string status;
+  for (const double end = seconds_now() + 10; status.empty() && seconds_now() < end;) {
+    for (const pid_t pid : descendants_of(load.pid())) {
+      const std::string process = "/proc/" + std::to_string(pid);
+      std::error_code gone;
+      const bool elsewhere =
+          std::filesystem::read_symlink(process + "/ns/user", gone) != own_namespace;
+      const std::string text = contents_of(process + "/status");
+      // Not the one that only makes the namespace, and not before it has given up its rights.
+      if (!gone && elsewhere && word_of(text, "CapEff:") == "000000008800001b") status = text;
+    }
+  }
+  EXPECT_EQ(load.wait().status, 0);
+  ASSERT_NE(status, "") << "no such process was seen";
+  EXPECT_EQ(word_of(status, "Uid:"), "2147287040");
+  EXPECT_EQ(word_of(status, "Gid:"), "2147287040");
+  EXPECT_EQ(word_of(status, "Groups:"), "NStgid:") << "none";
+  EXPECT_EQ(word_of(status, "NoNewPrivs:"), "1");
+  EXPECT_EQ(word_of(status, "CapBnd:"), "000000008800001b");
+  struct stat file {};
+  ASSERT_EQ(stat((found("many:v1").layers[0] + "/f19999").c_str(), &file), 0);
+  EXPECT_EQ(file.st_uid, 0U) << "in the store it is the image's root's";
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Forms, HostileArchive,
     ::testing::Values(Form{"Docker", false, Filter::none}, Form{"DockerGzip", false, Filter::gzip},
