@@ -18,6 +18,7 @@ struct Options {
   std::string reference;
   std::vector<std::string> references;
   std::string output;
+  bool repair = false;
   bool json = false;
   bool quiet = false;
 
@@ -65,6 +66,12 @@ void add_commands(CLI::App& app, Options& options) {
   tag->add_option("image", options.reference, "Name or digest")->required();
   tag->add_option("names", options.references, "Names, taken from whatever has them")->required();
 
+  CLI::App* verify = app.add_subcommand(
+      "verify", "Compare the store with its digests: every blob, and every file of every layer");
+  verify->add_flag("--repair", options.repair, "Mend what can be mended");
+  verify->add_flag("--json", options.json, "Print one JSON object");
+  verify->add_flag("--quiet,-q", options.quiet, "Print nothing");
+
   CLI::App* rm =
       app.add_subcommand("rm", "Remove images, and layers and blobs that no other image uses");
   rm->add_option("images", options.references, "Names or digests")->required();
@@ -82,6 +89,10 @@ cove::Result<void> run(const CLI::App& app, Options& options) {
     return cove::save_command(options.store, options.references, options.output);
   if (app.got_subcommand("tag"))
     return cove::tag_command(options.store, options.reference, options.references);
+  if (app.got_subcommand("verify"))
+    return cove::verify_command(options.store,
+                                options.repair ? cove::Repair::yes : cove::Repair::no,
+                                options.format(), std::cout);
   return cove::rm_command(options.store, options.references, options.format(), std::cout,
                           std::cerr);
 }

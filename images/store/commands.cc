@@ -231,6 +231,47 @@ Result<void> tag_command(const std::string& directory, const std::string& refere
   return store.put_image(*record, manifest->descriptor, normal);
 }
 
+Result<void> verify_command(const std::string& directory, Repair repair, OutputFormat format,
+                            std::ostream& out) {
+  const Result<StoreIds> ids = settle_store_ids(directory);
+  if (!ids) return fail(ids.error());
+  const Result<Store> store = Store::open(directory, *ids);
+  if (!store) return fail(store.error());
+  const FileLock::Mode mode =
+      repair == Repair::yes ? FileLock::Mode::exclusive : FileLock::Mode::shared;
+  const Result<FileLock> content = store->lock_content(mode);
+  if (!content) return fail(content.error());
+  const Result<Verified> verified = verify_store(*store, repair);
+  if (!verified) return fail(verified.error());
+
+  std::uint64_t left = 0;
+  ordered_json damage = ordered_json::array();
+  for (const Damage& one : verified->damage) {
+    left += one.repaired ? 0 : 1;
+    damage.push_back({{"image", one.image},
+                      {"where", one.where},
+                      {"what", one.what},
+                      {"repaired", one.repaired}});
+    if (format == OutputFormat::text)
+      out << one.where << ": " << one.what << (one.repaired ? " (repaired)" : "") << '\n';
+  }
+  if (format == OutputFormat::json) {
+    out << dump({{"images", verified->images},
+                 {"layers", verified->layers},
+                 {"blobs", verified->blobs},
+                 {"damage", damage}})
+        << '\n';
+  } else if (format == OutputFormat::text) {
+    out << "Verified " << plural(verified->images, "image") << ": "
+        << plural(verified->layers, "layer") << ", " << plural(verified->blobs, "blob") << '\n';
+  }
+  if (left == 0) return {};
+  Error error = invalid_image(store->directory(), plural(left, "part") + " damaged");
+  error.hint = repair == Repair::yes ? "load the images again, from where they came"
+                                     : "verify --repair mends what can be mended";
+  return fail(error);
+}
+
 Result<void> rm_command(const std::string& directory, const std::vector<std::string>& references,
                         OutputFormat format, std::ostream& out, std::ostream& err) {
   const Result<StoreIds> ids = settle_store_ids(directory);

@@ -8,6 +8,7 @@
 
 #include "cove/result.h"
 #include "images/store/load.h"
+#include "images/store/verify.h"
 
 namespace cove {
 
@@ -24,6 +25,9 @@ Result<void> save_command(const std::string& store, const std::vector<std::strin
 // Gives an image more names, which are taken from whatever had them.
 Result<void> tag_command(const std::string& store, const std::string& reference,
                          const std::vector<std::string>& names);
+// Damage is printed as it was found, and is an error (image_invalid) unless all of it was repaired.
+Result<void> verify_command(const std::string& store, Repair repair, OutputFormat format,
+                            std::ostream& out);
 Result<void> rm_command(const std::string& store, const std::vector<std::string>& references,
                         OutputFormat format, std::ostream& out, std::ostream& err);
 

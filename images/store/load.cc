@@ -1,20 +1,19 @@
 #include "images/store/load.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <set>
 
+#include "images/store/mend.h"
 #include "images/store/select.h"
 #include "images/store/source.h"
 #include "images/store/store.h"
 #include "images/store/unpacker.h"
 #include "images/store_index/files.h"
 #include "images/store_index/reference.h"
-#include "images/unpack/implied.h"
 #include "images/unpack/merged.h"
 
 namespace cove {
@@ -32,28 +31,6 @@ std::vector<std::string> stack(const std::vector<std::string>& diff_ids, const S
   }
   std::reverse(layers.begin(), layers.end());
   return layers;
-}
-
-// A layer more, where the image's layers use directories that they do not contain.
-Result<void> mend_directories(std::vector<std::string>& layers, const Store& store,
-                              const Staging& staging) {
-  constexpr const char* kStaged = "directories";
-  std::vector<UnpackedLayer> unpacked;
-  for (const std::string& layer : layers)
-    unpacked.push_back({store.path(layer_path(layer)), store.implied_in(layer)});
-  const DirectoryTree tree = directories_to_mend(unpacked);
-  if (tree.empty()) return {};
-  layers.push_back(digest_of(tree));
-  if (store.has(layer_path(layers.back()))) return {};
-  if (mkdirat(staging.directory().number(), kStaged, 0755) != 0)
-    return fail(io_error("mkdir", kStaged));
-  const UniqueFd directory(openat(staging.directory().number(), kStaged,
-                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory) return fail(io_error("open", kStaged));
-  if (auto written = write_directories(tree, directory); !written) return written;
-  if (auto flushed = store.flush(); !flushed) return flushed;
-  if (auto moved = store.publish(staging, kStaged, layer_path(layers.back())); !moved) return moved;
-  return store.flush_directory("layers");
 }
 
 ImageRecord make_record(const Selected& selected, const Store& store,
@@ -91,9 +68,16 @@ std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opene
     return {};
   Result<ImageRecord> image = read_image_record(store.directory(), record->digest);
   if (!image) return {};
-  const bool complete =
+  const bool unpacked =
       std::all_of(image->layers.begin(), image->layers.end(),
                   [&](const std::string& layer) { return store.has(layer_path(layer)); });
+  const Result<StoredManifest> stored = store.manifest_of(image->digest);
+  if (!unpacked || !stored) return {};
+  const std::vector<Descriptor>& layers = stored->manifest.layers;
+  const bool complete = store.has(blob_path(stored->manifest.config.digest)) &&
+                        std::all_of(layers.begin(), layers.end(), [&](const Descriptor& layer) {
+                          return store.has(blob_path(layer.digest));
+                        });
   if (!complete) return {};
   names = record->names;
   return *image;

@@ -46,6 +46,16 @@ class Source {
   const Staging& staging_;
 };
 
+// Blobs that are in the store already.
+class StoredSource : public Source {
+ public:
+  using Source::Source;
+  bool has(const std::string&) override { return false; }
+  Result<Blob> take(const std::string&, const std::string& digest) override {
+    return stored(digest);
+  }
+};
+
 // An opened archive or layout, and its state when it was opened.
 struct Opened {
   Transport transport;

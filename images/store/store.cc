@@ -28,7 +28,6 @@ constexpr int kMaxIndexDepth = 4;
 constexpr std::array<const char*, 9> kDirectories{
     "blobs",        "blobs/sha256",      "layers", "implied", "images", "images/digests",
     "images/names", "images/transports", "staging"};
-constexpr std::size_t kImpliedCap = 256 * 1024 * 1024;  // what an unpacking process may answer
 
 Error store_error(const char* action, const std::string& where) {
   const bool no_space = errno == ENOSPC || errno == EDQUOT;
@@ -297,10 +296,14 @@ Result<void> Store::remove_stale_staging() const {
 }
 
 Result<Staging> Store::stage() const {
-  // Making and locking it are two steps; the index lock keeps others from taking it for stale in
-  // between.
   const Result<FileLock> lock = lock_index();
   if (!lock) return fail(lock.error());
+  return make_staging();
+}
+
+// Making and locking it are two steps; the index lock keeps others from taking it for stale in
+// between.
+Result<Staging> Store::make_staging() const {
   if (Result<void> removed = remove_stale_staging(); !removed) return fail(removed.error());
   std::string path = "staging/" + unique_name();
   if (mkdirat(top_.number(), path.c_str(), 0700) != 0) return fail(store_error("mkdir", path));
@@ -429,9 +432,14 @@ Result<void> Store::collect_layers() const {
     if (!record) return fail(record.error());  // what it uses is not known: nothing may go
     used.insert(record->layers.begin(), record->layers.end());
   }
+  // Each in one step, out of the way of the next load, which would find half a layer if we were
+  // killed in the midst of it.
+  const Result<Staging> trash = make_staging();
+  if (!trash) return fail(trash.error());
   for (const std::string& hex : list(top_, "layers")) {
     if (used.contains("sha256:" + hex)) continue;
-    if (!remove_tree(top_, ("layers/" + hex).c_str()))
+    if (renameat(top_.number(), ("layers/" + hex).c_str(), trash->directory().number(),
+                 hex.c_str()) != 0)
       return fail(store_error("remove", "layers/" + hex));
   }
   for (const std::string& hex : list(top_, "implied")) {
@@ -487,7 +495,6 @@ Result<void> Store::collect_blobs(std::uint64_t& freed) const {
 
 Result<std::uint64_t> Store::collect_garbage() const {
   std::uint64_t freed = 0;
-  if (Result<void> removed = remove_stale_staging(); !removed) return fail(removed.error());
   if (Result<void> blobs = collect_blobs(freed); !blobs) return fail(blobs.error());
   if (Result<void> layers = collect_layers(); !layers) return fail(layers.error());
   for (const std::string& name : list(top_, "images/transports")) {

@@ -119,6 +119,7 @@ class Store {
   Result<void> collect_blobs(std::uint64_t& freed) const;
   Result<void> collect_layers() const;
   Result<void> remove_stale_staging() const;
+  Result<Staging> make_staging() const;  // with the index locked
 
   std::string directory_;
   UniqueFd top_;

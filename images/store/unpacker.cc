@@ -18,6 +18,7 @@
 #include "runtime/identity/id_map.h"
 #include "runtime/identity/own_id_map.h"
 #include "runtime/identity/subordinate_ids.h"
+#include "runtime/kernel/directory.h"
 #include "runtime/mount/mount.h"
 
 namespace cove {
@@ -136,6 +137,17 @@ Result<void> Unpacker::unpack(const Selected& selected) {
     if (Result<void> finished = finish_first(); !finished) return finished;
   }
   return {};
+}
+
+Result<Unpacker::Unpacked> Unpacker::unpack_one(const Blob& blob, const std::string& diff_id,
+                                                const std::string& step) {
+  if (Result<void> started = start(blob, diff_id, step); !started) return fail(started.error());
+  const std::string staged = running_.back().staged;
+  if (Result<void> finished = finish_first(); !finished) {
+    (void)remove_tree(staging_.directory(), staged.c_str());
+    return fail(finished.error());
+  }
+  return unpacked_.back();
 }
 
 Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,

@@ -31,6 +31,9 @@ class Unpacker {
     std::string diff_id;
   };
   const std::vector<Unpacked>& unpacked() const { return unpacked_; }
+  // One layer, also if the store has it.
+  Result<Unpacked> unpack_one(const Blob& blob, const std::string& diff_id,
+                              const std::string& step);
   // What was dropped or changed, and how often.
   const std::map<std::string, std::uint64_t>& notes() const { return notes_; }
 

@@ -15,11 +15,12 @@
 #include "images/store_index/files.h"
 #include "images/unpack/merged_tree.h"
 #include "images/unpack/shown_name.h"
+#include "images/unpack/xattrs.h"
 
 namespace cove {
 namespace {
 
-constexpr std::size_t kLongestName = 255, kLongestList = 65536;
+constexpr std::size_t kLongestName = 255;
 
 std::string parent_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -43,17 +44,12 @@ bool is_plain(std::string_view path) {
   return true;
 }
 
+// Those that an image may give.
 std::map<std::string, std::string> xattrs_of(BorrowedFd directory) {
-  std::map<std::string, std::string> all;
-  std::vector<char> names(kLongestList), value(kLongestList);
-  const ssize_t size = flistxattr(directory.number(), names.data(), names.size());
-  for (ssize_t at = 0; at < size;) {
-    const std::string name = &names[static_cast<std::size_t>(at)];
-    at += static_cast<ssize_t>(name.size()) + 1;
-    if (!name.starts_with("user.") || name.starts_with("user.overlay.")) continue;
-    const ssize_t length = fgetxattr(directory.number(), name.c_str(), value.data(), value.size());
-    if (length >= 0) all[name].assign(value.data(), static_cast<std::size_t>(length));
-  }
+  std::map<std::string, std::string> all = read_xattrs(directory);
+  std::erase_if(all, [](const auto& one) {
+    return !one.first.starts_with("user.") || one.first.starts_with("user.overlay.");
+  });
   return all;
 }
 

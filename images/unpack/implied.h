@@ -26,6 +26,9 @@ namespace cove {
 // Paths below a layer's root, which itself is "".
 using Implied = std::set<std::string>;
 
+inline constexpr std::size_t kImpliedCap =
+    256 * 1024 * 1024;  // what an unpacking process may answer
+
 std::string to_text(const Implied& implied);
 // What is no path of names alone is left out: the list comes from who unpacked a hostile layer.
 Implied implied_from(std::string_view text);
