@@ -84,10 +84,12 @@ class Verifier {
     const auto found = digest_of_file(store_.top(), path);
     const bool missing = !found && errno == ENOENT;
     const bool same = found == digest;
-    if (!same) {
-      (void)tell(path, missing ? "is missing" : "has another content");
+    if (!found) {
+      (void)tell(path, missing ? "is missing" : "cannot be read");
+    } else if (!same) {
       // So that the next load does not count on it.
-      if (repair_ == Repair::yes && !missing) unlinkat(store_.top().number(), path.c_str(), 0);
+      if (repair_ == Repair::yes) unlinkat(store_.top().number(), path.c_str(), 0);
+      (void)tell(path, "has another content");
     }
     return blobs_[digest] = same;
   }
