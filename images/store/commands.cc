@@ -87,19 +87,19 @@ std::vector<std::string> names_for(const std::string& store, const std::string& 
   return names;
 }
 
-// With its content locked, so that nothing that is used is removed meanwhile.
-struct SharedStore {
+// A store whose content is locked. Shared: nothing that is used is removed meanwhile.
+struct LockedStore {
   Store store;
   FileLock content;
 };
-Result<SharedStore> open_shared(const std::string& directory) {
+Result<LockedStore> open_locked(const std::string& directory, FileLock::Mode mode) {
   const Result<StoreIds> ids = settle_store_ids(directory);
   if (!ids) return fail(ids.error());
   Result<Store> store = Store::open(directory, *ids);
   if (!store) return fail(store.error());
-  Result<FileLock> content = store->lock_content(FileLock::Mode::shared);
+  Result<FileLock> content = store->lock_content(mode);
   if (!content) return fail(content.error());
-  return SharedStore{std::move(*store), std::move(*content)};
+  return LockedStore{std::move(*store), std::move(*content)};
 }
 
 }  // namespace
@@ -189,15 +189,15 @@ Result<void> save_command(const std::string& directory, const std::vector<std::s
     error.hint = "name a file with --output, or write into a pipe";
     return fail(error);
   }
-  const Result<SharedStore> shared = open_shared(directory);
-  if (!shared) return fail(shared.error());
-  if (file.empty()) return save_images(shared->store, references, BorrowedFd(1), "standard output");
+  const Result<LockedStore> locked = open_locked(directory, FileLock::Mode::shared);
+  if (!locked) return fail(locked.error());
+  if (file.empty()) return save_images(locked->store, references, BorrowedFd(1), "standard output");
 
   // Aside first: what has that name stays until there is something better.
   const std::string aside = file + ".cove-" + std::to_string(getpid());
   const UniqueFd out(open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!out) return fail(io_error("create", aside));
-  Result<void> done = save_images(shared->store, references, out, aside);
+  Result<void> done = save_images(locked->store, references, out, aside);
   if (done && fsync(out.number()) != 0) done = fail(io_error("fsync", aside));
   if (done && rename(aside.c_str(), file.c_str()) != 0) done = fail(io_error("rename", file));
   if (!done) unlink(aside.c_str());
@@ -217,9 +217,9 @@ Result<void> tag_command(const std::string& directory, const std::string& refere
     }
   }
   if (!mistakes.empty()) return fail(one_error(std::move(mistakes)));
-  const Result<SharedStore> shared = open_shared(directory);
-  if (!shared) return fail(shared.error());
-  const Store& store = shared->store;
+  const Result<LockedStore> locked = open_locked(directory, FileLock::Mode::shared);
+  if (!locked) return fail(locked.error());
+  const Store& store = locked->store;
   const Result<FileLock> index = store.lock_index();
   if (!index) return fail(index.error());
   const Result<ImageFacts> facts = find_image(store.directory(), reference);
@@ -233,15 +233,10 @@ Result<void> tag_command(const std::string& directory, const std::string& refere
 
 Result<void> verify_command(const std::string& directory, Repair repair, OutputFormat format,
                             std::ostream& out) {
-  const Result<StoreIds> ids = settle_store_ids(directory);
-  if (!ids) return fail(ids.error());
-  const Result<Store> store = Store::open(directory, *ids);
-  if (!store) return fail(store.error());
-  const FileLock::Mode mode =
-      repair == Repair::yes ? FileLock::Mode::exclusive : FileLock::Mode::shared;
-  const Result<FileLock> content = store->lock_content(mode);
-  if (!content) return fail(content.error());
-  const Result<Verified> verified = verify_store(*store, repair);
+  const Result<LockedStore> locked = open_locked(
+      directory, repair == Repair::yes ? FileLock::Mode::exclusive : FileLock::Mode::shared);
+  if (!locked) return fail(locked.error());
+  const Result<Verified> verified = verify_store(locked->store, repair);
   if (!verified) return fail(verified.error());
 
   std::uint64_t left = 0;
@@ -266,7 +261,7 @@ Result<void> verify_command(const std::string& directory, Repair repair, OutputF
         << plural(verified->layers, "layer") << ", " << plural(verified->blobs, "blob") << '\n';
   }
   if (left == 0) return {};
-  Error error = invalid_image(store->directory(), plural(left, "part") + " damaged");
+  Error error = invalid_image(locked->store.directory(), plural(left, "part") + " damaged");
   error.hint = repair == Repair::yes ? "load the images again, from where they came"
                                      : "verify --repair mends what can be mended";
   return fail(error);

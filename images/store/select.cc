@@ -274,12 +274,8 @@ Result<Selected> select_docker(Source& source, const Staging& staging, const Tra
   made.descriptor.media_type = "application/vnd.oci.image.manifest.v1+json";
   made.descriptor.digest = sha256_of(manifest);
   made.descriptor.size = manifest.size();
-  const UniqueFd file(openat(staging.directory().number(), made.staged.c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file || write(file.number(), manifest.data(), manifest.size()) !=
-                   static_cast<ssize_t>(manifest.size())) {
-    return fail(io_error("write", "the manifest"));
-  }
+  if (auto written = staging.write_file(made.staged, manifest); !written)
+    return fail(written.error());
   selected.manifest = made.descriptor;
   selected.blobs.push_back(*config);
   selected.blobs.push_back(made);

@@ -101,21 +101,17 @@ Unpacker::Unpacker(const Store& store, const Staging& staging, const Source& sou
   if (store.ids().kind == LayerIds::image) user_namespace_ = make_ground().value_or(UniqueFd());
 }
 
-Result<UniqueFd> Unpacker::ground_for(UniqueFd directory) {
-  if (store_.ids().kind != LayerIds::image) return directory;
-  if (!user_namespace_) {
+UniqueFd Unpacker::idmapped(BorrowedFd directory) {
+  if (user_namespace_) {
+    Result<UniqueFd> mount = clone_mount(directory, "", Recursive::no);
+    if (mount && set_mount_attributes(*mount, kSafeAttributes, Recursive::no, user_namespace_))
+      return std::move(*mount);
+    // A file system that cannot be idmapped (tmpfs before Linux 6.3, say).
+    user_namespace_.reset();
+  }
+  if (store_.ids().kind == LayerIds::image)
     ++notes_["layers unpacked with a part of root's rights: the store cannot be idmapped here"];
-    return directory;
-  }
-  Result<UniqueFd> mount = clone_mount(directory, "", Recursive::no);
-  if (mount) {
-    const auto mapped =
-        set_mount_attributes(*mount, kSafeAttributes, Recursive::no, user_namespace_);
-    if (mapped) return mount;
-  }
-  // A file system that cannot be idmapped (tmpfs before Linux 6.3, say).
-  user_namespace_.reset();
-  return ground_for(std::move(directory));
+  return {};
 }
 
 Result<void> Unpacker::unpack(const Selected& selected) {
@@ -160,16 +156,14 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
   UniqueFd directory(openat(staging_.directory().number(), staged.c_str(),
                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!directory || fchmod(directory.number(), 0755) != 0) return fail(io_error("open", staged));
-  UniqueFd same(openat(directory.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!same) return fail(io_error("open", staged));
-  const Result<UniqueFd> ground = ground_for(std::move(same));
-  if (!ground) return fail(ground.error());
+  const UniqueFd mount = idmapped(directory);
+  const BorrowedFd root = mount ? mount : directory;
   const Ownership ownership =
       store_.ids().kind == LayerIds::caller ? Ownership::caller : Ownership::archive;
   Result<ConfinedProcess> process = ConfinedProcess::start(
       unpack_capabilities(),
       [&]() -> Result<Records> {
-        Result<LayerResult> result = unpack_layer(*file, *ground, limits_, ownership);
+        Result<LayerResult> result = unpack_layer(*file, root, limits_, ownership);
         if (!result) return fail(result.error());
         return records_from(*result);
       },

@@ -44,9 +44,9 @@ class Unpacker {
     std::string staged, diff_id, step;
   };
 
-  // What the unpacking process sees of a directory in staging: the directory itself, or a mount of
-  // it in which the image's ids are those of user_namespace_.
-  Result<UniqueFd> ground_for(UniqueFd directory);
+  // A mount of a directory in staging in which the image's ids are those of user_namespace_. None
+  // where there is no such namespace, or no longer, since it cannot be.
+  UniqueFd idmapped(BorrowedFd directory);
   Result<void> start(const Blob& blob, const std::string& diff_id, const std::string& step);
   Result<void> finish_first();
 

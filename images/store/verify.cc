@@ -95,10 +95,9 @@ class Verifier {
   }
 
   Result<Configuration> configuration_of(const std::string& digest) const {
-    const UniqueFd file(openat(store_.top().number(), blob_path(digest).c_str(),
-                               O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!file) return fail(io_error("open", blob_path(digest)));
-    const Result<std::string> text = read_regular(file, kDocumentCap, Oversize::refuse, digest);
+    Blob blob;
+    blob.descriptor.digest = digest;
+    const Result<std::string> text = StoredSource(store_, staging_).read(blob);
     if (!text) return fail(text.error());
     return parse_configuration(*text, digest);
   }

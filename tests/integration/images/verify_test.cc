@@ -1,6 +1,5 @@
 // `cove-image verify`: whatever was changed in a store is found, and mended where that can be.
 #include <signal.h>
-#include <spawn.h>
 #include <sys/xattr.h>
 
 #include <nlohmann/json.hpp>
@@ -8,6 +7,7 @@
 #include <thread>
 
 #include "tests/integration/images/image_store.h"
+#include "tests/support/command.h"
 
 namespace cove::testing {
 namespace {
@@ -120,14 +120,6 @@ TEST_F(VerifiedStore, HasADamagedBlobLoadedAgain) {
   EXPECT_EQ(run("verify").status, 0);
 }
 
-pid_t start_in_background(const std::vector<std::string>& arguments) {
-  std::vector<char*> argv;
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
-  pid_t pid = -1;
-  return posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), environ) == 0 ? pid : -1;
-}
-
 // A killed load or removal leaves a store in which all that is named is whole.
 TEST_F(VerifiedStore, SurvivesTwoHundredKills) {
   std::vector<std::string> layers;
@@ -144,16 +136,13 @@ TEST_F(VerifiedStore, SurvivesTwoHundredKills) {
   int killed = 0;
   for (int round = 0; round < 200; ++round) {
     const bool removes = round % 2 == 1;
-    const pid_t pid = start_in_background(
-        removes
-            ? std::vector<std::string>{cove_image(), "--store", store(), "rm", "-q", "killed:v1"}
-            : std::vector<std::string>{cove_image(), "--store", store(), "load", "-q", path});
-    ASSERT_GT(pid, 0);
+    const std::vector<std::string> command = removes
+                                                 ? std::vector<std::string>{"rm", "-q", "killed:v1"}
+                                                 : std::vector<std::string>{"load", "-q", path};
+    RunningCommand running({cove_image(), "--store", store(), command[0], command[1], command[2]});
     std::this_thread::sleep_for(std::chrono::microseconds(random() % (removes ? 12000 : 50000)));
-    ::kill(pid, SIGKILL);
-    int status = 0;
-    ASSERT_EQ(waitpid(pid, &status, 0), pid);
-    killed += WIFSIGNALED(status) ? 1 : 0;
+    running.kill(SIGKILL);
+    killed += running.wait().status == 128 + SIGKILL ? 1 : 0;
     if (round % 10 == 9) {
       const Outcome verified = run("verify");
       ASSERT_EQ(verified.status, 0) << round << ": " << verified.out << verified.err;
