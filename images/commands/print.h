@@ -1,0 +1,16 @@
+// How the commands show things.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace cove {
+
+// Bytes that are no UTF-8 are replaced.
+std::string dump(const nlohmann::ordered_json& document, int indent = -1);
+std::string short_digest(const std::string& digest);  // "sha256:" and 12 digits
+std::string mebibyte_text(std::uint64_t bytes);       // "3.2 MiB", "120 MiB"
+std::string plural(std::uint64_t count, const char* noun);
+
+}  // namespace cove

@@ -1,0 +1,45 @@
+// The `cove-image` program: what all its commands share, and the command that was chosen. Each
+// command has a file of its own, which adds it: its options, and what it does.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <iosfwd>
+#include <string>
+
+#include "cove/image.h"
+#include "cove/result.h"
+#include "images/unpack/layer.h"
+
+namespace cove {
+
+enum class OutputFormat { text, json, quiet };
+
+struct Program {
+  std::ostream& out;
+  std::ostream& err;  // notes and progress
+  CLI::App app{"Cove's image store", "cove-image"};
+  std::string store = default_store();
+  bool json = false, quiet = false;
+  std::function<Result<void>()> chosen{};  // set while the command line is parsed
+
+  OutputFormat format() const {
+    if (json) return OutputFormat::json;
+    return quiet ? OutputFormat::quiet : OutputFormat::text;
+  }
+};
+
+void add_inspect(Program& program);
+void add_load(Program& program);
+void add_ls(Program& program);
+void add_rm(Program& program);
+void add_save(Program& program);
+void add_tag(Program& program);
+void add_verify(Program& program);
+
+// Options that several commands have.
+void add_json_option(CLI::App& command, Program& program);
+void add_quiet_option(CLI::App& command, Program& program);
+void add_limit_options(CLI::App& command, UnpackLimits& limits);
+
+}  // namespace cove
