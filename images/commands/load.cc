@@ -1,5 +1,6 @@
 #include "images/store/load.h"
 
+#include <chrono>
 #include <ostream>
 
 #include "images/commands/print.h"
@@ -9,53 +10,89 @@
 namespace cove {
 namespace {
 
-Result<void> load(const LoadOptions& options, OutputFormat format, std::ostream& out,
-                  std::ostream& err) {
-  const Result<StoreIds> ids = settle_store_ids(options.store);
-  if (!ids) return fail(ids.error());
-  LoadOptions complete = options;
-  complete.ids = *ids;
-  const Result<LoadResult> result = load_image(complete);
-  if (!result) return fail(result.error());
-  if (format == OutputFormat::quiet) return {};
-  const std::string name = result->names.empty() ? "" : result->names.front();
-  if (format == OutputFormat::json) {
-    out << dump({{"name", name},
-                 {"names", result->names},
-                 {"digest", result->digest},
-                 {"layers", result->layers},
-                 {"size", result->size},
-                 {"already_loaded", result->already_loaded},
-                 {"notes", result->notes}})
-        << '\n';
-    return {};
-  }
-  for (const std::string& note : result->notes) err << "note: " << note << '\n';
-  out << "Loaded " << (name.empty() ? "an image without a name" : name) << " ("
-      << short_digest(result->digest) << ", " << plural(result->layers, "layer") << ", "
-      << mebibyte_text(result->size) << ")\n";
-  return {};
+void add_registry_options(CLI::App& command, LoadOptions& options) {
+  RegistrySettings& registries = options.registries;
+  command.add_option("--cert-dir", registries.cert_dir,
+                     "Certificates of the registry: *.crt, NAME.cert and NAME.key");
+  command.add_option("--tls-verify", registries.verify_tls,
+                     "false: take any certificate, and plain HTTP");
+  command
+      .add_option("--retry", options.fetch.retry.attempts,
+                  "Attempts at what may work the next time (default 6)")
+      ->check(CLI::Range(1, 100));
+  command
+      .add_option_function<double>(
+          "--retry-delay",
+          [&options](double seconds) {
+            options.fetch.retry.delay =
+                std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+          },
+          "Seconds before the second attempt, doubled for each further one (default 0.5)")
+      ->check(CLI::Range(0.0, 3600.0));
+  command
+      .add_option("--parallel", options.fetch.parallel, "Layers to download at a time (default 3)")
+      ->check(CLI::Range(1, 16));
 }
 
 }  // namespace
 
+void add_load_options(CLI::App& command, Program& program, LoadOptions& options) {
+  options.registries = registry_settings();
+  command.add_option("--name", options.name, "Name it so, whatever the image brings");
+  command.add_option_function<std::string>(
+      "--platform",
+      [&options](const std::string& text) {
+        const Result<Platform> platform = parse_platform(text);
+        if (!platform) throw CLI::ValidationError("--platform", platform.error().message());
+        options.platform = *platform;
+      },
+      "OS/ARCHITECTURE[/VARIANT] (default: this host's)");
+  add_json_option(command, program);
+  add_quiet_option(command, program);
+  add_limit_options(command, options.limits);
+  add_registry_options(command, options);
+}
+
+Result<void> load(Program& program, LoadOptions options) {
+  options.store = program.store;
+  const Result<StoreIds> ids = settle_store_ids(options.store);
+  if (!ids) return fail(ids.error());
+  options.ids = *ids;
+  const Result<LoadResult> result = load_image(options);
+  if (!result) return fail(result.error());
+  if (program.format() == OutputFormat::quiet) return {};
+  const std::string name = result->names.empty() ? "" : result->names.front();
+  if (program.format() == OutputFormat::json) {
+    program.out << dump({{"name", name},
+                         {"names", result->names},
+                         {"digest", result->digest},
+                         {"layers", result->layers},
+                         {"size", result->size},
+                         {"already_loaded", result->already_loaded},
+                         {"notes", result->notes}})
+                << '\n';
+    return {};
+  }
+  for (const std::string& note : result->notes) program.err << "note: " << note << '\n';
+  program.out << (result->already_loaded ? "Up to date: " : "Loaded ")
+              << (name.empty() ? "an image without a name" : name) << " ("
+              << short_digest(result->digest) << ", " << plural(result->layers, "layer") << ", "
+              << mebibyte_text(result->size) << ")\n";
+  return {};
+}
+
 void add_load(Program& program) {
-  CLI::App* command =
-      program.app.add_subcommand("load", "Load an image from an archive, a pipe or an OCI layout");
+  CLI::App* command = program.app.add_subcommand(
+      "load", "Load an image from an archive, a pipe, an OCI layout, a daemon or a registry");
   auto options = std::make_shared<LoadOptions>();
   command
       ->add_option("image", options->reference,
-                   "FILE, -, docker-archive:FILE[:NAME], oci-archive:FILE[:TAG] or oci:DIR[:TAG]")
+                   "FILE, -, docker-archive:FILE[:NAME], oci-archive:FILE[:TAG], oci:DIR[:TAG], "
+                   "docker-daemon:NAME or docker://NAME")
       ->required();
-  command->add_option("--name", options->name, "Name it so, whatever the image brings");
-  add_json_option(*command, program);
-  add_quiet_option(*command, program);
-  add_limit_options(*command, options->limits);
+  add_load_options(*command, program, *options);
   command->callback([&program, options] {
-    program.chosen = [&program, options] {
-      options->store = program.store;
-      return load(*options, program.format(), program.out, program.err);
-    };
+    program.chosen = [&program, options] { return load(program, *options); };
   });
 }
 

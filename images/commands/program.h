@@ -9,7 +9,7 @@
 
 #include "cove/image.h"
 #include "cove/result.h"
-#include "images/unpack/layer.h"
+#include "images/store/load.h"
 
 namespace cove {
 
@@ -31,6 +31,7 @@ struct Program {
 
 void add_inspect(Program& program);
 void add_load(Program& program);
+void add_pull(Program& program);
 void add_ls(Program& program);
 void add_rm(Program& program);
 void add_save(Program& program);
@@ -41,5 +42,8 @@ void add_verify(Program& program);
 void add_json_option(CLI::App& command, Program& program);
 void add_quiet_option(CLI::App& command, Program& program);
 void add_limit_options(CLI::App& command, UnpackLimits& limits);
+// What both ways to load have: --name, --platform, those of registries and of limits.
+void add_load_options(CLI::App& command, Program& program, LoadOptions& options);
+Result<void> load(Program& program, LoadOptions options);
 
 }  // namespace cove

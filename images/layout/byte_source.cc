@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "images/layout/growing_file.h"
 #include "images/layout/sha256.h"
 
 namespace cove {
@@ -30,20 +31,24 @@ Error damaged(std::string what) {
   return error;
 }
 
+Error broken_off() {
+  Error error;
+  error.code = ErrorCode::network_failed;
+  error.what = "the layer did not come to its end";
+  return error;
+}
+
 // Buffered reading of the file itself.
 class Input {
  public:
-  explicit Input(BorrowedFd file) : file_(file), buffer_(kInputSize, '\0') {}
+  Input(BorrowedFd file, BorrowedFd growth)
+      : file_(file), growth_(growth), growing_(growth), buffer_(kInputSize, '\0') {}
 
   // What is buffered, after reading on if that is nothing. Empty at the end of the file.
   Result<std::string_view> fill() {
+    if (at_ == end_) at_ = end_ = 0;
     while (at_ == end_ && !ended_) {
-      const ssize_t got = read(file_.number(), buffer_.data(), buffer_.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return fail(errno_error(ErrorCode::image_invalid, "", "read"));
-      at_ = 0;
-      end_ = static_cast<std::size_t>(got);
-      ended_ = got == 0;
+      if (Result<void> more = read_more(); !more) return fail(more.error());
     }
     return std::string_view(buffer_).substr(at_, end_ - at_);
   }
@@ -51,11 +56,7 @@ class Input {
   // At least `count` bytes, unless the file is shorter. Only before anything was consumed.
   Result<std::string_view> peek(std::size_t count) {
     while (end_ < count && !ended_) {
-      const ssize_t got = read(file_.number(), buffer_.data() + end_, buffer_.size() - end_);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return fail(errno_error(ErrorCode::image_invalid, "", "read"));
-      end_ += static_cast<std::size_t>(got);
-      ended_ = got == 0;
+      if (Result<void> more = read_more(); !more) return fail(more.error());
     }
     return std::string_view(buffer_).substr(0, end_);
   }
@@ -78,7 +79,25 @@ class Input {
   }
 
  private:
-  BorrowedFd file_;
+  // Behind what is buffered. At the end of the file: nothing, or what came meanwhile.
+  Result<void> read_more() {
+    ssize_t got = 0;
+    do {
+      got = read(file_.number(), buffer_.data() + end_, buffer_.size() - end_);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) return fail(errno_error(ErrorCode::image_invalid, "", "read"));
+    end_ += static_cast<std::size_t>(got);
+    if (got > 0) return {};
+    ended_ = !growing_;
+    if (!growing_) return {};
+    const Growth growth = wait_for_growth(growth_);
+    if (growth == Growth::broken) return fail(broken_off());
+    growing_ = growth == Growth::more;
+    return {};
+  }
+
+  BorrowedFd file_, growth_;
+  bool growing_;
   std::string buffer_;
   std::size_t at_ = 0, end_ = 0;
   bool ended_ = false;
@@ -184,8 +203,8 @@ Compression compression_of(std::string_view first_bytes) {
   return Compression::none;
 }
 
-Result<std::unique_ptr<ByteSource>> ByteSource::open(BorrowedFd file) {
-  Input input(file);
+Result<std::unique_ptr<ByteSource>> ByteSource::open(BorrowedFd file, BorrowedFd growth) {
+  Input input(file, growth);
   const Result<std::string_view> first = input.peek(4);
   if (!first) return fail(first.error());
   switch (compression_of(*first)) {

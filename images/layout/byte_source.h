@@ -21,8 +21,10 @@ Compression compression_of(std::string_view first_bytes);
 
 class ByteSource {
  public:
-  // Reads from the file's current position; the file stays the caller's and open.
-  static Result<std::unique_ptr<ByteSource>> open(BorrowedFd file);
+  // Reads from the file's current position; the file stays the caller's and open. With `growth`,
+  // the reading end of a GrowthPipe, it is still being written, and is waited for.
+  static Result<std::unique_ptr<ByteSource>> open(BorrowedFd file,
+                                                  BorrowedFd growth = BorrowedFd());
 
   virtual ~ByteSource() = default;
 

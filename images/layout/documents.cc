@@ -1,7 +1,5 @@
 #include "images/layout/documents.h"
 
-#include <sys/utsname.h>
-
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -26,6 +24,16 @@ constexpr std::array<KnownType, 4> kKnownTypes{{
     {"application/vnd.oci.image.index.v1+json", DocumentKind::index},
     {"application/vnd.docker.distribution.manifest.list.v2+json", DocumentKind::index},
 }};
+
+constexpr std::array<std::string_view, 2> kConfigTypes{
+    kOciConfig, "application/vnd.docker.container.image.v1+json"};
+constexpr std::array<std::string_view, 6> kLayerTypes{
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd"};
 
 // What the readers below throw, and parse() turns into an Error.
 struct Malformed {
@@ -95,6 +103,10 @@ const json& member(const json& object, const char* name, json::value_t type) {
   return *found;
 }
 
+Platform platform_of(const json& object) {
+  return {text_of(object, "os"), text_of(object, "architecture"), text_of(object, "variant")};
+}
+
 Descriptor descriptor_of(const json& object) {
   must(object.is_object(), "holds a descriptor that is no object");
   Descriptor descriptor;
@@ -107,14 +119,34 @@ Descriptor descriptor_of(const json& object) {
   descriptor.size = size->get<std::uint64_t>();
   if (const auto platform = object.find("platform");
       platform != object.end() && platform->is_object()) {
-    descriptor.os = text_of(*platform, "os");
-    descriptor.architecture = text_of(*platform, "architecture");
+    descriptor.platform = platform_of(*platform);
   }
   if (const auto notes = object.find("annotations"); notes != object.end() && notes->is_object()) {
     descriptor.ref_name = text_of(*notes, "org.opencontainers.image.ref.name");
     descriptor.full_name = text_of(*notes, "io.containerd.image.name");
   }
   return descriptor;
+}
+
+template <std::size_t N>
+bool is_one_of(const std::array<std::string_view, N>& types, const std::string& type) {
+  return std::find(types.begin(), types.end(), type) != types.end();
+}
+
+// Images alone, and of these what can be unpacked.
+void check_types(const Manifest& manifest) {
+  const std::string& config = manifest.config.media_type;
+  must(is_one_of(kConfigTypes, config),
+       "is no image: its configuration is of type \"" + config + "\"");
+  for (const Descriptor& layer : manifest.layers) {
+    const std::string& type = layer.media_type;
+    const bool foreign = type.find("foreign") != std::string::npos ||
+                         type.find("nondistributable") != std::string::npos;
+    must(!foreign, "has the foreign layer " + layer.digest + " (\"" + type +
+                       "\"), which is kept elsewhere and not fetched");
+    must(is_one_of(kLayerTypes, type),
+         "has the layer " + layer.digest + " of the unknown type \"" + type + "\"");
+  }
 }
 
 // What the document says of itself may be left out (OCI), but may not differ from what was
@@ -181,6 +213,7 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& media_
       manifest.layers.push_back(descriptor_of(layer));
     }
     must(manifest.layers.size() <= kMaxLayers, "has more than 499 layers");
+    check_types(manifest);
     return manifest;
   });
 }
@@ -190,8 +223,7 @@ Result<Configuration> parse_configuration(std::string_view text, const std::stri
     must(document.is_object(), "is not an object");
     Configuration result;
     result.created = text_of(document, "created");
-    result.os = text_of(document, "os");
-    result.architecture = text_of(document, "architecture");
+    result.platform = platform_of(document);
     const json& rootfs = member(document, "rootfs", json::value_t::object);
     must(text_of(rootfs, "type") == "layers", "has a rootfs that is not made of layers");
     result.diff_ids = list_of(rootfs, "diff_ids");
@@ -238,24 +270,6 @@ std::string manifest_text(const Descriptor& config, const std::vector<Descriptor
         {{"mediaType", layer.media_type}, {"digest", layer.digest}, {"size", layer.size}});
   }
   return document.dump();
-}
-
-std::string host_architecture() {
-  struct Name {
-    std::string_view kernel, image;
-  };
-  static constexpr std::array<Name, 6> kNames{{{"x86_64", "amd64"},
-                                               {"aarch64", "arm64"},
-                                               {"armv7l", "arm"},
-                                               {"ppc64le", "ppc64le"},
-                                               {"riscv64", "riscv64"},
-                                               {"s390x", "s390x"}}};
-  utsname host{};
-  uname(&host);
-  for (const Name& name : kNames) {
-    if (name.kernel == host.machine) return std::string(name.image);
-  }
-  return host.machine;
 }
 
 }  // namespace cove

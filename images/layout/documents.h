@@ -13,6 +13,7 @@
 
 #include "cove/facts.h"
 #include "cove/result.h"
+#include "images/layout/platform.h"
 
 namespace cove {
 
@@ -24,9 +25,9 @@ struct Descriptor {
   std::string media_type;
   std::string digest;  // checked: is_digest()
   std::uint64_t size = 0;
-  std::string os, architecture;  // of its platform; empty where it names none
-  std::string ref_name;          // annotation org.opencontainers.image.ref.name
-  std::string full_name;         // annotation io.containerd.image.name
+  Platform platform;
+  std::string ref_name;   // annotation org.opencontainers.image.ref.name
+  std::string full_name;  // annotation io.containerd.image.name
 };
 
 struct Manifest {
@@ -38,7 +39,8 @@ struct Manifest {
 struct Configuration {
   ImageConfig config;
   std::vector<std::string> diff_ids;
-  std::string created, os, architecture;
+  std::string created;
+  Platform platform;
 };
 
 // An image of a `docker save` archive: paths in the archive.
@@ -64,9 +66,6 @@ Result<std::vector<DockerImage>> parse_docker_manifest(std::string_view text,
 
 // A manifest for an image that came without one. The same image gives the same bytes.
 std::string manifest_text(const Descriptor& config, const std::vector<Descriptor>& layers);
-
-// "amd64", "arm64": this host's architecture in the words of images.
-std::string host_architecture();
 
 // An image_invalid Error, in one line.
 Error invalid_image(std::string where, std::string what, std::string hint = {});

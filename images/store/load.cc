@@ -7,7 +7,9 @@
 #include <optional>
 #include <set>
 
+#include "images/registry/reference.h"
 #include "images/store/mend.h"
+#include "images/store/registry_source.h"
 #include "images/store/select.h"
 #include "images/store/source.h"
 #include "images/store/store.h"
@@ -53,6 +55,25 @@ ImageRecord make_record(const Selected& selected, const Store& store,
   record.ids = store.ids();
   return record;
 }
+// An image of which the store has every part.
+std::optional<ImageRecord> complete_image(const Store& store, const std::string& digest) {
+  if (!is_digest(digest)) return {};
+  Result<ImageRecord> image = read_image_record(store.directory(), digest);
+  if (!image) return {};
+  const bool unpacked =
+      std::all_of(image->layers.begin(), image->layers.end(),
+                  [&](const std::string& layer) { return store.has(layer_path(layer)); });
+  const Result<StoredManifest> stored = store.manifest_of(image->digest);
+  if (!unpacked || !stored) return {};
+  const std::vector<Descriptor>& layers = stored->manifest.layers;
+  const bool complete = store.has(blob_path(stored->manifest.config.digest)) &&
+                        std::all_of(layers.begin(), layers.end(), [&](const Descriptor& layer) {
+                          return store.has(blob_path(layer.digest));
+                        });
+  if (!complete) return {};
+  return *image;
+}
+
 // The image that this archive gave when it was loaded, if neither it nor the store has changed.
 std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opened,
                                          std::vector<std::string>& names) {
@@ -66,21 +87,8 @@ std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opene
   if (!record || record->selector != opened.transport.selector ||
       !same_stamp(*record, opened.state))
     return {};
-  Result<ImageRecord> image = read_image_record(store.directory(), record->digest);
-  if (!image) return {};
-  const bool unpacked =
-      std::all_of(image->layers.begin(), image->layers.end(),
-                  [&](const std::string& layer) { return store.has(layer_path(layer)); });
-  const Result<StoredManifest> stored = store.manifest_of(image->digest);
-  if (!unpacked || !stored) return {};
-  const std::vector<Descriptor>& layers = stored->manifest.layers;
-  const bool complete = store.has(blob_path(stored->manifest.config.digest)) &&
-                        std::all_of(layers.begin(), layers.end(), [&](const Descriptor& layer) {
-                          return store.has(blob_path(layer.digest));
-                        });
-  if (!complete) return {};
   names = record->names;
-  return *image;
+  return complete_image(store, record->digest);
 }
 
 bool has_name(const Store& store, const std::string& name, const std::string& digest) {
@@ -132,6 +140,119 @@ Result<ImageRecord> publish(const Store& store, const Staging& staging, const Se
   return record;
 }
 
+// One load, its store open and its content locked.
+class Load {
+ public:
+  Load(const Store& store, const LoadOptions& options, std::vector<std::string> names)
+      : store_(store), options_(options), names_(std::move(names)) {}
+
+  Result<LoadResult> from_path(const Transport& transport);
+  Result<LoadResult> from_registry(const Transport& transport);
+
+ private:
+  Result<LoadResult> known(const ImageRecord& record, const std::vector<std::string>& names_before);
+  Result<LoadResult> unpack(const Staging& staging, Source& source, const Selected& selected);
+
+  const Store& store_;
+  const LoadOptions& options_;
+  const std::vector<std::string> names_;  // asked for; empty: those that the image brings
+};
+
+Result<LoadResult> Load::known(const ImageRecord& record,
+                               const std::vector<std::string>& names_before) {
+  LoadResult result;
+  result.names = names_.empty() ? names_before : names_;
+  if (Result<void> named = name_again(store_, record, result.names); !named)
+    return fail(named.error());
+  result.digest = record.digest;
+  result.layers = record.layer_count;
+  result.size = record.size;
+  result.already_loaded = true;
+  return result;
+}
+
+Result<LoadResult> Load::unpack(const Staging& staging, Source& source, const Selected& selected) {
+  Unpacker unpacker(store_, staging, source, options_.limits);
+  if (Result<void> unpacked = unpacker.unpack(selected); !unpacked) return fail(unpacked.error());
+  for (const Blob& blob : selected.blobs) {  // also of layers that were unpacked already
+    if (Result<void> complete = source.complete(blob); !complete) return fail(complete.error());
+  }
+  LoadResult result;
+  result.names = names_.empty() ? selected.names : names_;
+  const Result<ImageRecord> record = publish(store_, staging, selected, unpacker, result.names);
+  if (!record) return fail(record.error());
+  result.digest = record->digest;
+  result.layers = record->layer_count;
+  result.size = record->size;
+  for (const auto& [text, count] : unpacker.notes())
+    result.notes.push_back(text + ": " + std::to_string(count));
+  return result;
+}
+
+Result<LoadResult> Load::from_path(const Transport& transport) {
+  Result<Opened> opened = open_transport(transport);
+  if (!opened) return fail(opened.error());
+  std::vector<std::string> names_before;
+  if (const auto record = loaded_before(store_, *opened, names_before))
+    return known(*record, names_before);
+
+  const Result<Staging> staging = store_.stage();
+  if (!staging) return fail(staging.error());
+  const Result<std::unique_ptr<Source>> source =
+      make_source(store_, *staging, *opened, options_.limits.bytes);
+  if (!source) return fail(source.error());
+  const Result<Selected> selected =
+      select_image(**source, *staging, opened->transport, options_.platform);
+  if (!selected) {
+    Error error = selected.error();
+    if (error.where.empty()) error.where = opened->transport.path;
+    return fail(error);
+  }
+  Result<LoadResult> result = unpack(*staging, **source, *selected);
+  if (!result || !unchanged(*opened)) return result;
+  TransportRecord loaded;
+  loaded.selector = opened->transport.selector;
+  stamp(loaded, opened->state);
+  loaded.digest = result->digest;
+  loaded.names = selected->names;
+  const std::string path = transport_path(opened->transport, opened->state);
+  if (Result<void> written = store_.write_file(path, to_text(loaded)); !written)
+    return fail(written.error());
+  return result;
+}
+
+Result<LoadResult> Load::from_registry(const Transport& transport) {
+  const Result<RegistryReference> reference = parse_registry_reference(transport.path);
+  if (!reference) return fail(reference.error());
+  std::vector<std::string> own_names;
+  if (!reference->tag.empty()) {
+    Result<std::string> name = normal_name(reference->place() + ":" + reference->tag);
+    if (!name && names_.empty()) return fail(name.error());
+    if (name) own_names.push_back(std::move(*name));
+  }
+  if (const auto record = complete_image(store_, reference->digest))
+    return known(*record, own_names);  // content that has not changed, since it is named by digest
+
+  const Result<std::vector<Endpoint>> endpoints = endpoints_for(*reference, options_.registries);
+  if (!endpoints) return fail(endpoints.error());
+  const Result<Staging> staging = store_.stage();
+  if (!staging) return fail(staging.error());
+  const UniqueFd ground = make_unpack_namespace(store_.ids());
+  Result<Fetcher> fetcher = Fetcher::start(*endpoints, options_.fetch, ground);
+  if (!fetcher) return fail(fetcher.error());
+  RegistrySource source(store_, *staging, std::move(*fetcher), options_.limits.bytes);
+  const Result<Descriptor> top = source.resolve(reference->version());
+  if (!top) return fail(top.error());
+  Result<Documents> documents = follow_indexes(source, *top, options_.platform);
+  if (!documents) return fail(documents.error());
+  if (const auto record = complete_image(store_, documents->manifest_blob.descriptor.digest))
+    return known(*record, own_names);
+  Result<Selected> selected = select_layers(source, std::move(*documents));
+  if (!selected) return fail(selected.error());
+  selected->names = own_names;
+  return unpack(*staging, source, *selected);
+}
+
 }  // namespace
 
 Result<LoadResult> load_image(const LoadOptions& options) {
@@ -141,59 +262,17 @@ Result<LoadResult> load_image(const LoadOptions& options) {
     if (!name) return fail(name.error());
     names.push_back(std::move(*name));
   }
-  Result<Opened> opened = open_transport(options.reference);
-  if (!opened) return fail(opened.error());
+  Result<std::optional<Transport>> parsed = parse_transport(options.reference);
+  if (!parsed) return fail(parsed.error());
+  const Transport transport =
+      *parsed ? **parsed : Transport{TransportKind::file, options.reference, {}};
   const Result<Store> store = Store::open(options.store, options.ids);
   if (!store) return fail(store.error());
   const Result<FileLock> content = store->lock_content(FileLock::Mode::shared);
   if (!content) return fail(content.error());
-
-  LoadResult result;
-  std::vector<std::string> names_before;
-  if (const auto record = loaded_before(*store, *opened, names_before)) {
-    result.names = names.empty() ? names_before : names;
-    if (Result<void> named = name_again(*store, *record, result.names); !named)
-      return fail(named.error());
-    result.digest = record->digest;
-    result.layers = record->layer_count;
-    result.size = record->size;
-    result.already_loaded = true;
-    return result;
-  }
-
-  const Result<Staging> staging = store->stage();
-  if (!staging) return fail(staging.error());
-  const Result<std::unique_ptr<Source>> source =
-      make_source(*store, *staging, *opened, options.limits.bytes);
-  if (!source) return fail(source.error());
-  Result<Selected> selected = select_image(**source, *staging, opened->transport);
-  if (!selected) {
-    Error error = selected.error();
-    if (error.where.empty()) error.where = opened->transport.path;
-    return fail(error);
-  }
-  Unpacker unpacker(*store, *staging, **source, options.limits);
-  if (Result<void> unpacked = unpacker.unpack(*selected); !unpacked) return fail(unpacked.error());
-
-  result.names = names.empty() ? selected->names : names;
-  const Result<ImageRecord> record = publish(*store, *staging, *selected, unpacker, result.names);
-  if (!record) return fail(record.error());
-  if (unchanged(*opened)) {
-    TransportRecord loaded;
-    loaded.selector = opened->transport.selector;
-    stamp(loaded, opened->state);
-    loaded.digest = record->digest;
-    loaded.names = selected->names;
-    const std::string path = transport_path(opened->transport, opened->state);
-    if (Result<void> written = store->write_file(path, to_text(loaded)); !written)
-      return fail(written.error());
-  }
-  result.digest = record->digest;
-  result.layers = record->layer_count;
-  result.size = record->size;
-  for (const auto& [text, count] : unpacker.notes())
-    result.notes.push_back(text + ": " + std::to_string(count));
-  return result;
+  Load load(*store, options, std::move(names));
+  return transport.kind == TransportKind::registry ? load.from_registry(transport)
+                                                   : load.from_path(transport);
 }
 
 }  // namespace cove

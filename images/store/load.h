@@ -1,4 +1,4 @@
-// Loading: from an archive, a pipe or an OCI layout into the store.
+// Loading: from an archive, a pipe, an OCI layout or a registry into the store.
 //
 // Hostile bytes are decompressed and untarred in confined processes only; manifests and
 // configurations (JSON, capped) are read here. Everything is compared with its digest before
@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "cove/result.h"
+#include "images/layout/platform.h"
+#include "images/registry/endpoints.h"
+#include "images/registry/fetcher.h"
 #include "images/store_index/record.h"
 #include "images/unpack/layer.h"
 
@@ -19,7 +22,10 @@ struct LoadOptions {
   std::string store;
   std::string reference;  // a transport, a path, or "-": an archive on standard input
   std::string name;       // in place of the names that the image brings
+  Platform platform = host_platform();
   UnpackLimits limits;
+  RegistrySettings registries;
+  FetchSettings fetch;
   StoreIds ids;  // settle_store_ids (ids.h), or ids_of_caller
 };
 
@@ -28,12 +34,12 @@ struct LoadResult {
   std::vector<std::string> names;
   std::uint64_t layers = 0;
   std::uint64_t size = 0;       // bytes of the image's blobs
-  bool already_loaded = false;  // an unchanged archive: nothing was read but its state
+  bool already_loaded = false;  // nothing was unpacked: an unchanged archive, a known manifest
   std::vector<std::string> notes;
 };
 
 // The caller must have a single thread (confined.h). Errors: image_not_found, image_invalid,
-// invalid_argument, permission_denied, resource_exhausted, setup_failed.
+// invalid_argument, permission_denied, resource_exhausted, setup_failed, network_failed.
 Result<LoadResult> load_image(const LoadOptions& options);
 
 }  // namespace cove

@@ -61,21 +61,20 @@ std::string name_from(const Descriptor& entry, const std::string& stem) {
   return joined ? *joined : normal_name(entry.ref_name).value_or("");
 }
 
-Result<Descriptor> choose_platform(const std::vector<Descriptor>& entries) {
-  const std::string architecture = host_architecture();
+Result<Descriptor> choose_platform(const std::vector<Descriptor>& entries, const Platform& wanted) {
   std::vector<std::string> others;
   for (const Descriptor& entry : entries) {
-    if (entry.os == "linux" && entry.architecture == architecture) return entry;
-    others.push_back(entry.os + "/" + entry.architecture);
+    if (!entry.platform.os.empty() && fits(entry.platform, wanted)) return entry;
+    others.push_back(to_string(entry.platform));
   }
-  if (entries.size() == 1 && entries.front().os.empty()) return entries.front();
-  return fail(choice_error(ErrorCode::image_invalid, "there is no image for linux/" + architecture,
+  if (entries.size() == 1 && entries.front().platform.os.empty()) return entries.front();
+  return fail(choice_error(ErrorCode::image_not_found, "there is no image for " + to_string(wanted),
                            "there is: " + listed(others)));
 }
 
 // The entry of index.json that is meant.
-Result<Descriptor> choose_entry(const std::vector<Descriptor>& entries,
-                                const std::string& selector) {
+Result<Descriptor> choose_entry(const std::vector<Descriptor>& entries, const std::string& selector,
+                                const Platform& platform) {
   std::vector<Descriptor> matches;
   std::vector<std::string> offered;
   std::set<std::string> digests;
@@ -96,84 +95,67 @@ Result<Descriptor> choose_entry(const std::vector<Descriptor>& entries,
                              "there is: " + listed(offered)));
   }
   const bool platforms = std::all_of(matches.begin(), matches.end(),
-                                     [](const Descriptor& d) { return !d.os.empty(); });
-  if (platforms && offered.size() <= 1) return choose_platform(matches);
+                                     [](const Descriptor& d) { return !d.platform.os.empty(); });
+  if (platforms && offered.size() <= 1) return choose_platform(matches, platform);
   return fail(choice_error(ErrorCode::invalid_argument, "it holds several images",
                            "put one of these behind the path and a colon: " + listed(offered)));
 }
 
 Result<void> check_configuration(const Configuration& configuration, std::size_t layers,
-                                 const std::string& where) {
+                                 const Platform& wanted, const std::string& where) {
   if (configuration.diff_ids.size() != layers) {
     return fail(invalid_image(where, "names " + std::to_string(configuration.diff_ids.size()) +
                                          " layers, the manifest " + std::to_string(layers)));
   }
-  const std::string& os = configuration.os;
-  const std::string& architecture = configuration.architecture;
-  if ((!os.empty() && os != "linux") ||
-      (!architecture.empty() && architecture != host_architecture())) {
-    return fail(invalid_image(where, "is for " + shown_name(os + "/" + architecture) +
-                                         ", this host is linux/" + host_architecture()));
-  }
-  return {};
+  if (fits(configuration.platform, wanted)) return {};
+  return fail(invalid_image(where, "is for " + shown_name(to_string(configuration.platform)) +
+                                       ", wanted is " + to_string(wanted)));
 }
 
-Result<Selected> select_oci(Source& source, const Transport& transport) {
+// A manifest's own text, and the configuration that it names.
+Result<Documents> read_documents(Source& source, const Blob& blob, const std::string& text,
+                                 const Platform& platform) {
+  Documents documents;
+  documents.manifest_blob = blob;
+  const std::string& digest = blob.descriptor.digest;
+  Result<Manifest> manifest = parse_manifest(text, blob.descriptor.media_type, digest);
+  if (!manifest) return fail(manifest.error());
+  documents.manifest = std::move(*manifest);
+  const Descriptor& config = documents.manifest.config;
+  Result<Blob> config_blob = source.take(config);
+  if (!config_blob) return fail(config_blob.error());
+  documents.config_blob = std::move(*config_blob);
+  const Result<std::string> config_text = source.read(documents.config_blob);
+  if (!config_text) return fail(config_text.error());
+  Result<Configuration> configuration = parse_configuration(*config_text, config.digest);
+  if (!configuration) return fail(configuration.error());
+  const Result<void> fitting = check_configuration(*configuration, documents.manifest.layers.size(),
+                                                   platform, config.digest);
+  if (!fitting) return fail(fitting.error());
+  documents.configuration = std::move(*configuration);
+  return documents;
+}
+
+Result<Selected> select_oci(Source& source, const Transport& transport, const Platform& platform) {
   const Result<Blob> index = source.take("index.json", "");
   if (!index) return fail(index.error());
   const Result<std::string> text = source.read(*index);
   if (!text) return fail(text.error());
   const Result<std::vector<Descriptor>> entries = parse_index(*text, "", "index.json");
   if (!entries) return fail(entries.error());
-  Result<Descriptor> chosen = choose_entry(*entries, transport.selector);
+  const Result<Descriptor> chosen = choose_entry(*entries, transport.selector, platform);
   if (!chosen) return fail(chosen.error());
-
-  Selected selected;
+  Result<Documents> documents = follow_indexes(source, *chosen, platform);
+  if (!documents) return fail(documents.error());
+  Result<Selected> selected = select_layers(source, std::move(*documents));
+  if (!selected) return selected;
   for (const Descriptor& entry : *entries) {
     if (entry.digest != chosen->digest) continue;
     std::string name = name_from(entry, stem_of(transport.path));
     const bool meant = transport.selector.empty() || entry.ref_name == chosen->ref_name;
-    if (!name.empty() && meant) selected.names.push_back(std::move(name));
+    if (!name.empty() && meant) selected->names.push_back(std::move(name));
   }
-  for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
-    const Result<Blob> blob = source.take(*chosen);
-    if (!blob) return fail(blob.error());
-    const Result<DocumentKind> kind = kind_of(chosen->media_type);
-    if (!kind) return fail(kind.error());
-    const Result<std::string> document = source.read(*blob);
-    if (!document) return fail(document.error());
-    if (*kind == DocumentKind::index) {
-      const Result<std::vector<Descriptor>> nested =
-          parse_index(*document, chosen->media_type, chosen->digest);
-      if (!nested) return fail(nested.error());
-      chosen = choose_platform(*nested);
-      if (!chosen) return fail(chosen.error());
-      continue;
-    }
-    const Result<Manifest> manifest = parse_manifest(*document, chosen->media_type, chosen->digest);
-    if (!manifest) return fail(manifest.error());
-    selected.manifest = *chosen;
-    const Result<Blob> config = source.take(manifest->config);
-    if (!config) return fail(config.error());
-    const Result<std::string> config_text = source.read(*config);
-    if (!config_text) return fail(config_text.error());
-    Result<Configuration> configuration =
-        parse_configuration(*config_text, manifest->config.digest);
-    if (!configuration) return fail(configuration.error());
-    const Result<void> fits =
-        check_configuration(*configuration, manifest->layers.size(), manifest->config.digest);
-    if (!fits) return fail(fits.error());
-    selected.configuration = std::move(*configuration);
-    selected.blobs = {*blob, *config};
-    for (const Descriptor& descriptor : manifest->layers) {
-      const Result<Blob> layer = source.take(descriptor);
-      if (!layer) return fail(layer.error());
-      selected.layers.push_back(*layer);
-      selected.blobs.push_back(*layer);
-    }
-    return selected;
-  }
-  return fail(invalid_image("index.json", "is nested too deeply"));
+  return selected;
 }
 
 Result<DockerImage> choose_docker_image(const std::vector<DockerImage>& images,
@@ -228,7 +210,8 @@ Result<void> check_config_name(const std::string& path, const std::string& diges
   return fail(digest_error(shown_name(path), "sha256:" + hex, digest));
 }
 
-Result<Selected> select_docker(Source& source, const Staging& staging, const Transport& transport) {
+Result<Selected> select_docker(Source& source, const Staging& staging, const Transport& transport,
+                               const Platform& platform) {
   const Result<Blob> list = source.take("manifest.json", "");
   if (!list) return fail(list.error());
   const Result<std::string> text = source.read(*list);
@@ -247,8 +230,8 @@ Result<Selected> select_docker(Source& source, const Staging& staging, const Tra
   Result<Configuration> configuration =
       parse_configuration(*config_text, shown_name(image->config));
   if (!configuration) return fail(configuration.error());
-  const Result<void> fits =
-      check_configuration(*configuration, image->layers.size(), shown_name(image->config));
+  const Result<void> fits = check_configuration(*configuration, image->layers.size(), platform,
+                                                shown_name(image->config));
   if (!fits) return fail(fits.error());
 
   Selected selected;
@@ -283,18 +266,54 @@ Result<Selected> select_docker(Source& source, const Staging& staging, const Tra
 }
 }  // namespace
 
-Result<Selected> select_image(Source& source, const Staging& staging, const Transport& transport) {
+Result<Documents> follow_indexes(Source& source, Descriptor top, const Platform& platform) {
+  for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
+    const Result<DocumentKind> kind = kind_of(top.media_type);
+    if (!kind) return fail(kind.error());
+    const Result<Blob> blob = source.take(top);
+    if (!blob) return fail(blob.error());
+    const Result<std::string> text = source.read(*blob);
+    if (!text) return fail(text.error());
+    if (*kind == DocumentKind::manifest) return read_documents(source, *blob, *text, platform);
+    const Result<std::vector<Descriptor>> nested = parse_index(*text, top.media_type, top.digest);
+    if (!nested) return fail(nested.error());
+    const Result<Descriptor> next = choose_platform(*nested, platform);
+    if (!next) return fail(next.error());
+    top = *next;
+  }
+  return fail(invalid_image(top.digest, "lies below too many indexes"));
+}
+
+Result<Selected> select_layers(Source& source, Documents documents) {
+  Selected selected;
+  selected.manifest = documents.manifest_blob.descriptor;
+  selected.configuration = std::move(documents.configuration);
+  selected.blobs = {documents.manifest_blob, documents.config_blob};
+  for (const Descriptor& descriptor : documents.manifest.layers) {
+    const Result<Blob> layer = source.begin(descriptor);
+    if (!layer) return fail(layer.error());
+    selected.layers.push_back(*layer);
+    selected.blobs.push_back(*layer);
+  }
+  return selected;
+}
+
+Result<Selected> select_image(Source& source, const Staging& staging, const Transport& transport,
+                              const Platform& platform) {
   switch (transport.kind) {
     case TransportKind::docker_archive:
-      return select_docker(source, staging, transport);
+    case TransportKind::docker_daemon:
+      return select_docker(source, staging, transport, platform);
     case TransportKind::oci_archive:
     case TransportKind::oci_directory:
-      return select_oci(source, transport);
+      return select_oci(source, transport, platform);
     case TransportKind::file:
+    case TransportKind::registry:
       break;
   }
-  if (source.has("oci-layout") && source.has("index.json")) return select_oci(source, transport);
-  if (source.has("manifest.json")) return select_docker(source, staging, transport);
+  if (source.has("oci-layout") && source.has("index.json"))
+    return select_oci(source, transport, platform);
+  if (source.has("manifest.json")) return select_docker(source, staging, transport, platform);
   return fail(invalid_image(transport.path,
                             "holds neither index.json (OCI) nor manifest.json (docker save)"));
 }

@@ -23,7 +23,18 @@ struct Selected {
 };
 
 // `transport` says what form the source has (`file`: what it holds is found out), and by its
-// selector which image.
-Result<Selected> select_image(Source& source, const Staging& staging, const Transport& transport);
+// selector which image. Not for a registry, which has no list of images.
+Result<Selected> select_image(Source& source, const Staging& staging, const Transport& transport,
+                              const Platform& platform);
+
+// The same in two steps, for who begins with a manifest or an index: an image's documents, below the
+// indexes that lead to it, and all that they name.
+struct Documents {
+  Blob manifest_blob, config_blob;
+  Manifest manifest;
+  Configuration configuration;
+};
+Result<Documents> follow_indexes(Source& source, Descriptor top, const Platform& platform);
+Result<Selected> select_layers(Source& source, Documents documents);
 
 }  // namespace cove

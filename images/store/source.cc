@@ -165,11 +165,9 @@ Error io_error(const char* action, const std::string& where) {
   error.where = where;
   return error;
 }
-Result<Opened> open_transport(const std::string& reference) {
+Result<Opened> open_transport(Transport named) {
   Opened opened;
-  Result<std::optional<Transport>> parsed = parse_transport(reference);
-  if (!parsed) return fail(parsed.error());
-  opened.transport = *parsed ? **parsed : Transport{TransportKind::file, reference, {}};
+  opened.transport = std::move(named);
   Transport& transport = opened.transport;
   if (transport.path == "-" && transport.kind != TransportKind::oci_directory) {
     transport.path.clear();

@@ -15,11 +15,18 @@
 
 namespace cove {
 
+// How a blob is fetched that is not all there yet.
+struct Arrival {
+  UniqueFd growth;           // the reading end of its GrowthPipe (growing_file.h)
+  std::uint32_t ticket = 0;  // Fetcher's
+};
+
 // A blob that was compared with its digest: in the staging directory or, `staged` being empty, in
 // the store.
 struct Blob {
   Descriptor descriptor;
   std::string staged;
+  std::shared_ptr<Arrival> arrival;  // of a layer that is still being fetched
 };
 
 // Where files of an image come from. Paths are those of an image layout or of a `docker save`
@@ -37,7 +44,12 @@ class Source {
   Result<std::string> read(const Blob& blob) const;
   Result<UniqueFd> open(const Blob& blob) const;
   // A blob of an image layout, compared with its descriptor.
-  Result<Blob> take(const Descriptor& descriptor);
+  virtual Result<Blob> take(const Descriptor& descriptor);
+  // A layer, which may still be on its way: its bytes are read with open(), and nothing is relied on
+  // before complete().
+  virtual Result<Blob> begin(const Descriptor& descriptor) { return take(descriptor); }
+  // Waits until the blob is all there, compared with its descriptor.
+  virtual Result<void> complete(const Blob&) { return {}; }
 
  protected:
   Blob stored(const std::string& digest) const;
@@ -67,7 +79,7 @@ struct Opened {
 
 // Errors: image_not_found, permission_denied, image_invalid (a directory for an archive, or the
 // reverse).
-Result<Opened> open_transport(const std::string& reference);
+Result<Opened> open_transport(Transport transport);
 
 // The state is still that of the beginning: what was read is what the stamp says.
 bool unchanged(const Opened& opened);

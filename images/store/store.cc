@@ -178,8 +178,11 @@ void add_entry(json& entries, const Descriptor& manifest, const std::string& nam
     entries.push_back(
         {{"mediaType", manifest.media_type}, {"digest", manifest.digest}, {"size", manifest.size}});
     nameless = &entries.back();
-    if (!manifest.os.empty()) {
-      (*nameless)["platform"] = {{"os", manifest.os}, {"architecture", manifest.architecture}};
+    const Platform& platform = manifest.platform;
+    if (!platform.os.empty()) {
+      json& member = (*nameless)["platform"];
+      member = {{"os", platform.os}, {"architecture", platform.architecture}};
+      if (!platform.variant.empty()) member["variant"] = platform.variant;
     }
   }
   if (!name.empty()) (*nameless)["annotations"][std::string(kRefName)] = name;

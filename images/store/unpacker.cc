@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sys/capability.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -85,21 +86,23 @@ Result<void> mark_opaque(BorrowedFd layer, const std::vector<std::string>& paths
   return {};
 }
 
-// Where root unpacks, the process that does it is root of a user namespace whose ids are nobody's.
-Result<UniqueFd> make_ground() {
-  const UniqueFd proc(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!proc) return fail(io_error("open", "/proc"));
-  const IdRange range{0, kFirstUnpackId, kMappedIds};
-  return make_user_namespace(proc, range, range);
-}
-
 }  // namespace
 
-Unpacker::Unpacker(const Store& store, const Staging& staging, const Source& source,
-                   const UnpackLimits& limits)
-    : store_(store), staging_(staging), source_(source), limits_(limits) {
-  if (store.ids().kind == LayerIds::image) user_namespace_ = make_ground().value_or(UniqueFd());
+UniqueFd make_unpack_namespace(const StoreIds& ids) {
+  if (ids.kind != LayerIds::image) return {};
+  const UniqueFd proc(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!proc) return {};
+  const IdRange range{0, kFirstUnpackId, kMappedIds};
+  return make_user_namespace(proc, range, range).value_or(UniqueFd());
 }
+
+Unpacker::Unpacker(const Store& store, const Staging& staging, Source& source,
+                   const UnpackLimits& limits)
+    : store_(store),
+      staging_(staging),
+      source_(source),
+      limits_(limits),
+      user_namespace_(make_unpack_namespace(store.ids())) {}
 
 UniqueFd Unpacker::idmapped(BorrowedFd directory) {
   if (user_namespace_) {
@@ -122,7 +125,7 @@ Result<void> Unpacker::unpack(const Selected& selected) {
   for (std::size_t at = 0; at < diff_ids.size(); ++at) {
     if (store_.has(layer_path(diff_ids[at])) || !seen.insert(diff_ids[at]).second) continue;
     if (running_.size() >= limit) {
-      if (Result<void> finished = finish_first(); !finished) return finished;
+      if (Result<void> finished = finish_one(); !finished) return finished;
     }
     const std::string step =
         "layer " + std::to_string(at + 1) + " of " + std::to_string(diff_ids.size());
@@ -130,16 +133,31 @@ Result<void> Unpacker::unpack(const Selected& selected) {
       return started;
   }
   while (!running_.empty()) {
-    if (Result<void> finished = finish_first(); !finished) return finished;
+    if (Result<void> finished = finish_one(); !finished) return finished;
   }
   return {};
+}
+
+Result<void> Unpacker::finish_one() {
+  std::vector<pollfd> answers;
+  for (const Running& running : running_)
+    answers.push_back({running.process.answer().number(), POLLIN, 0});
+  while (poll(answers.data(), answers.size(), -1) < 0) {
+    if (errno != EINTR) return fail(io_error("poll", ""));
+  }
+  const auto answered = std::find_if(answers.begin(), answers.end(),
+                                     [](const pollfd& one) { return one.revents != 0; });
+  const auto place = std::next(running_.begin(), answered - answers.begin());
+  Running running = std::move(*place);
+  running_.erase(place);
+  return finish(std::move(running));
 }
 
 Result<Unpacker::Unpacked> Unpacker::unpack_one(const Blob& blob, const std::string& diff_id,
                                                 const std::string& step) {
   if (Result<void> started = start(blob, diff_id, step); !started) return fail(started.error());
   const std::string staged = running_.back().staged;
-  if (Result<void> finished = finish_first(); !finished) {
+  if (Result<void> finished = finish_one(); !finished) {
     (void)remove_tree(staging_.directory(), staged.c_str());
     return fail(finished.error());
   }
@@ -158,37 +176,43 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
   if (!directory || fchmod(directory.number(), 0755) != 0) return fail(io_error("open", staged));
   const UniqueFd mount = idmapped(directory);
   const BorrowedFd root = mount ? mount : directory;
+  const BorrowedFd growth = blob.arrival ? blob.arrival->growth.borrow() : BorrowedFd();
   const Ownership ownership =
       store_.ids().kind == LayerIds::caller ? Ownership::caller : Ownership::archive;
   Result<ConfinedProcess> process = ConfinedProcess::start(
       unpack_capabilities(),
       [&]() -> Result<Records> {
-        Result<LayerResult> result = unpack_layer(*file, root, limits_, ownership);
+        Result<LayerResult> result = unpack_layer(*file, growth, root, limits_, ownership);
         if (!result) return fail(result.error());
         return records_from(*result);
       },
       user_namespace_);
   if (!process) return fail(process.error());
-  running_.push_back({std::move(*process), std::move(directory), staged, diff_id, step});
+  running_.push_back({std::move(*process), std::move(directory), blob, staged, diff_id, step});
   return {};
 }
 
-Result<void> Unpacker::finish_first() {
-  Running running = std::move(running_.front());
-  running_.pop_front();
-  const std::string shown = running.step + " (" + running.diff_id.substr(0, kShortDigest) + ")";
+// The blob's own fault comes before what unpacking it said.
+Result<LayerResult> Unpacker::result_of(Running& running) {
   const Result<Records> records = running.process.finish();
-  Result<LayerResult> result =
-      records ? layer_from(*records) : Result<LayerResult>(fail(records.error()));
+  const bool broken_off = !records && records.error().code == ErrorCode::network_failed;
+  if (records || broken_off) {
+    const Result<void> complete = source_.complete(running.blob);
+    if (!complete) return fail(complete.error());
+  }
+  if (!records) return fail(records.error());
+  Result<LayerResult> result = layer_from(*records);
+  if (!result || result->diff_id == running.diff_id) return result;
+  Error error = digest_error("", running.diff_id, result->diff_id);
+  error.what = "the uncompressed layer " + error.what;
+  return fail(error);
+}
+
+Result<void> Unpacker::finish(Running running) {
+  Result<LayerResult> result = result_of(running);
   if (!result) {
     Error error = result.error();
-    error.step = shown;
-    return fail(error);
-  }
-  if (result->diff_id != running.diff_id) {
-    Error error = digest_error("", running.diff_id, result->diff_id);
-    error.step = shown;
-    error.what = "the uncompressed layer " + error.what;
+    error.step = running.step + " (" + running.diff_id.substr(0, kShortDigest) + ")";
     return fail(error);
   }
   bytes_ += result->bytes;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,11 +16,15 @@
 
 namespace cove {
 
+// Where root works on what strangers wrote, the process that does it is root of a user namespace
+// whose ids are nobody's. None where the layers belong to the caller, or where there can be no such
+// namespace.
+UniqueFd make_unpack_namespace(const StoreIds& ids);
+
 class Unpacker {
  public:
   // All four outlive it.
-  Unpacker(const Store& store, const Staging& staging, const Source& source,
-           const UnpackLimits& limits);
+  Unpacker(const Store& store, const Staging& staging, Source& source, const UnpackLimits& limits);
 
   // Errors name the layer in their step.
   Result<void> unpack(const Selected& selected);
@@ -41,6 +45,7 @@ class Unpacker {
   struct Running {
     ConfinedProcess process;
     UniqueFd directory;
+    Blob blob;
     std::string staged, diff_id, step;
   };
 
@@ -48,14 +53,17 @@ class Unpacker {
   // where there is no such namespace, or no longer, since it cannot be.
   UniqueFd idmapped(BorrowedFd directory);
   Result<void> start(const Blob& blob, const std::string& diff_id, const std::string& step);
-  Result<void> finish_first();
+  // Waits for the next of those that run.
+  Result<void> finish_one();
+  Result<void> finish(Running running);
+  Result<LayerResult> result_of(Running& running);
 
   const Store& store_;
   const Staging& staging_;
-  const Source& source_;
+  Source& source_;
   const UnpackLimits& limits_;
   UniqueFd user_namespace_;  // none where the layers belong to the caller, or cannot be idmapped
-  std::deque<Running> running_;
+  std::list<Running> running_;
   std::vector<Unpacked> unpacked_;
   std::map<std::string, std::uint64_t> notes_;
   std::uint64_t bytes_ = 0, entries_ = 0;

@@ -105,7 +105,7 @@ class Verifier {
   Result<void> verify_layer(const Descriptor& descriptor, const std::string& diff_id) {
     if (!layers_.insert(diff_id).second) return {};
     ++verified_.layers;
-    const StoredSource source(store_, staging_);
+    StoredSource source(store_, staging_);
     const UnpackLimits limits;
     Unpacker unpacker(store_, staging_, source, limits);
     Blob blob;

@@ -80,8 +80,30 @@ Result<ImageFacts> find_digest(const std::string& store, std::string_view refere
   return fail(not_found(reference, "stands for several images", "one of " + all));
 }
 
+// An image of a registry is what the store has by that name.
+Result<ImageFacts> find_pulled(const std::string& store, std::string_view reference,
+                               const Transport& transport) {
+  std::string record;
+  if (const std::size_t at = transport.path.find('@'); at != std::string::npos) {
+    const std::string digest = transport.path.substr(at + 1);
+    if (is_digest(digest)) record = record_path(digest);
+  } else {
+    const Result<std::string> name = normal_name(transport.path);
+    if (!name) return fail(name.error());
+    record = name_path(*name);
+  }
+  Result<ImageFacts> facts = read_facts(store, record, reference);
+  if (facts || facts.error().code != ErrorCode::image_not_found) return facts;
+  return fail(not_found(reference, "is not loaded yet", "cove image pull " + transport.path));
+}
+
 Result<ImageFacts> find_transport(const std::string& store, std::string_view reference,
                                   const Transport& transport) {
+  if (transport.kind == TransportKind::registry) return find_pulled(store, reference, transport);
+  if (transport.kind == TransportKind::docker_daemon) {
+    return fail(not_found(reference, "is what a daemon has to say",
+                          "cove image load " + std::string(reference)));
+  }
   struct stat file {};
   const std::string stamped = stamped_file(transport);
   if (stat(stamped.c_str(), &file) < 0) {

@@ -16,10 +16,12 @@ struct Prefix {
   std::string_view text;
   TransportKind kind;
 };
-constexpr std::array<Prefix, 3> kTransports{{
+constexpr std::array<Prefix, 5> kTransports{{
     {"docker-archive:", TransportKind::docker_archive},
     {"oci:", TransportKind::oci_directory},
     {"oci-archive:", TransportKind::oci_archive},
+    {"docker-daemon:", TransportKind::docker_daemon},
+    {"docker://", TransportKind::registry},
 }};
 
 Error name_error(std::string_view name, std::string what) {
@@ -50,6 +52,16 @@ std::string_view without_port(std::string_view component) {
   return digits ? component.substr(0, colon) : component;
 }
 
+Error nameless(std::string_view reference, std::string_view prefix, bool path) {
+  const std::string text(prefix);
+  Error error;
+  error.code = ErrorCode::invalid_argument;
+  error.step = "image";
+  error.what = "\"" + std::string(reference) + "\" names no " + (path ? "file" : "image");
+  error.hint = path ? "write " + text + "PATH or " + text + "PATH:NAME" : "write " + text + "NAME";
+  return error;
+}
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody here sets it
   return value ? value : "";
@@ -67,6 +79,10 @@ std::string_view to_string(TransportKind kind) {
       return "oci";
     case TransportKind::oci_archive:
       return "oci-archive";
+    case TransportKind::docker_daemon:
+      return "docker-daemon";
+    case TransportKind::registry:
+      return "docker";
   }
   return "file";
 }
@@ -91,18 +107,14 @@ Result<std::optional<Transport>> parse_transport(std::string_view reference) {
   for (const Prefix& prefix : kTransports) {
     if (!reference.starts_with(prefix.text)) continue;
     const std::string_view rest = reference.substr(prefix.text.size());
-    const std::size_t colon = rest.find(':');  // as skopeo: a path holds no colon
-    Transport transport{prefix.kind, std::string(rest.substr(0, colon)), {}};
-    if (colon != std::string_view::npos) transport.selector = rest.substr(colon + 1);
-    if (transport.path.empty()) {
-      Error error;
-      error.code = ErrorCode::invalid_argument;
-      error.step = "image";
-      error.what = "\"" + std::string(reference) + "\" names no file";
-      error.hint =
-          "write " + std::string(prefix.text) + "PATH or " + std::string(prefix.text) + "PATH:NAME";
-      return fail(error);
+    Transport transport{prefix.kind, std::string(rest), {}};
+    // As skopeo: a path holds no colon.
+    if (const std::size_t colon = rest.find(':');
+        transport.is_path() && colon != std::string_view::npos) {
+      transport.path.resize(colon);
+      transport.selector = rest.substr(colon + 1);
     }
+    if (transport.path.empty()) return fail(nameless(reference, prefix.text, transport.is_path()));
     return transport;
   }
   return std::optional<Transport>();

@@ -19,13 +19,21 @@ enum class TransportKind {
   docker_archive,
   oci_directory,
   oci_archive,
+  docker_daemon,  // the path is an image's name or id there
+  registry,       // the path is a name as Docker resolves it
 };
-std::string_view to_string(TransportKind kind);  // "file", "docker-archive", "oci", "oci-archive"
+// "file", "docker-archive", "oci", "oci-archive", "docker-daemon", "docker"
+std::string_view to_string(TransportKind kind);
 
 struct Transport {
   TransportKind kind = TransportKind::file;
   std::string path;
   std::string selector;  // the tag or name behind the path; empty: the only image there
+
+  // Whether it is a file or a directory.
+  bool is_path() const {
+    return kind != TransportKind::docker_daemon && kind != TransportKind::registry;
+  }
 };
 
 // Nothing for a reference that is no transport. Errors: an empty path.

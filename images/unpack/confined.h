@@ -33,6 +33,9 @@ class ConfinedProcess {
   ConfinedProcess& operator=(ConfinedProcess&&) = delete;
   ~ConfinedProcess();  // kills and reaps it, unless it was finished
 
+  // Becomes readable when there is something to wait for no longer: an answer, or its end.
+  BorrowedFd answer() const { return answer_; }
+
   // Waits for the end. The work's own result; sandbox_lost where the process died without one.
   Result<Records> finish();
 

@@ -552,9 +552,9 @@ void use_utf8_names() {
 
 }  // namespace
 
-Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd root, const UnpackLimits& limits,
-                                 Ownership ownership) {
-  Result<std::unique_ptr<ByteSource>> source = ByteSource::open(blob);
+Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd root,
+                                 const UnpackLimits& limits, Ownership ownership) {
+  Result<std::unique_ptr<ByteSource>> source = ByteSource::open(blob, growth);
   if (!source) return fail(source.error());
   Stream stream(std::move(*source));
   stream.limit = limits.bytes;

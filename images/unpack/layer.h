@@ -92,9 +92,10 @@ struct LayerResult {
   std::map<std::string, std::uint64_t> notes;  // what was dropped or changed -> how often
 };
 
-// Unpacks `blob` (plain, gzip or zstd) into the empty directory `root`. umask must be 0. Errors:
-// image_invalid, resource_exhausted (no space), setup_failed.
-Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd root, const UnpackLimits& limits,
-                                 Ownership ownership);
+// Unpacks `blob` (plain, gzip or zstd) into the empty directory `root`. umask must be 0. With
+// `growth` the blob is still being written (byte_source.h). Errors: image_invalid,
+// resource_exhausted (no space), setup_failed, network_failed (the writer gave up).
+Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd root,
+                                 const UnpackLimits& limits, Ownership ownership);
 
 }  // namespace cove

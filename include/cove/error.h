@@ -29,6 +29,7 @@ enum class ErrorCode {
   resource_exhausted,      // no free uid range, no descriptors, no space for Cove's own state
   setup_failed,            // a step of the launch failed in the kernel
   sandbox_lost,            // a process of ours died, or the host ran out of memory
+  network_failed,          // a registry or a daemon that cannot be reached, or fails
   internal,                // a broken promise of Cove's own; please report it
 };
 

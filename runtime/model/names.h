@@ -28,7 +28,7 @@ struct EnumNames<ErrorCode> {
   static constexpr auto kTable = std::to_array<std::string_view>(
       {"invalid_argument", "image_not_found", "image_invalid", "limit_not_enforceable",
        "isolation_unavailable", "command_not_found", "command_not_executable", "permission_denied",
-       "resource_exhausted", "setup_failed", "sandbox_lost", "internal"});
+       "resource_exhausted", "setup_failed", "sandbox_lost", "network_failed", "internal"});
   static constexpr ErrorCode kLast = ErrorCode::internal;
 };
 

@@ -54,6 +54,8 @@ std::string_view to_string(ErrorCode code) {
       return "setup_failed";
     case ErrorCode::sandbox_lost:
       return "sandbox_lost";
+    case ErrorCode::network_failed:
+      return "network_failed";
     case ErrorCode::internal:
       return "internal";
   }

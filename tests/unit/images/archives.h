@@ -156,7 +156,7 @@ inline std::string config_json(const std::vector<std::string>& diff_ids,
                                const std::string& extra = "") {
   std::string ids;
   for (const std::string& id : diff_ids) ids += (ids.empty() ? "" : ",") + quoted(id);
-  return R"({"os":"linux","architecture":")" + host_architecture() +
+  return R"({"os":"linux","architecture":")" + host_platform().architecture +
          R"(","config":{"Env":["PATH=/bin","A=b"],"Cmd":["sh"],"Entrypoint":["/init"],"WorkingDir":"/w","User":"app"},)" +
          extra + R"("rootfs":{"type":"layers","diff_ids":[)" + ids + "]}}";
 }
@@ -229,7 +229,7 @@ struct Image {
         R"(","size":1,"platform":{"os":"unknown","architecture":"unknown"}},)" +
         R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" +
         sha256_of(manifest) + R"(","size":)" + std::to_string(manifest.size()) +
-        R"(,"platform":{"os":"linux","architecture":")" + host_architecture() + R"("}}]})";
+        R"(,"platform":{"os":"linux","architecture":")" + host_platform().architecture + R"("}}]})";
     files.emplace_back("blobs/sha256/" + hex_of(nested), nested);
     files.emplace_back(
         "index.json",

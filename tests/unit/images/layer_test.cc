@@ -40,7 +40,7 @@ class Layer : public ::testing::Test {
     testing::write_file(scratch_ / "layer.tar", bytes);
     const UniqueFd blob(open((scratch_ / "layer.tar").c_str(), O_RDONLY | O_CLOEXEC));
     const UniqueFd directory(open(root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return unpack_layer(blob, directory, limits,
+    return unpack_layer(blob, BorrowedFd(), directory, limits,
                         geteuid() == 0 ? Ownership::archive : Ownership::caller);
   }
   Result<LayerResult> unpack(const std::vector<Entry>& entries, UnpackLimits limits = {}) {
@@ -283,7 +283,7 @@ TEST_F(Layer, GivesEverythingToTheCallerWhereAsked) {
                       tar({directory("closed", 0), file("closed/in"), tool}));
   const UniqueFd blob(open((scratch_ / "layer.tar").c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd top(open(root().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const auto result = unpack_layer(blob, top, {}, Ownership::caller);
+  const auto result = unpack_layer(blob, BorrowedFd(), top, {}, Ownership::caller);
   ASSERT_TRUE(result) << result.error().message();
   EXPECT_EQ(status("tool").st_uid, geteuid());
   EXPECT_EQ(status("tool").st_mode & 07777U, 0711U);

@@ -1,0 +1,345 @@
+#include "images/registry/endpoints.h"
+
+#include <fcntl.h>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+
+#include "images/store_index/files.h"
+#include "images/unpack/shown_name.h"
+#include "runtime/kernel/directory.h"
+
+namespace cove {
+namespace {
+
+constexpr std::size_t kFileCap = 1024 * 1024;
+constexpr const char* kDockerHub = "registry-1.docker.io";
+
+struct Mirror {
+  std::string location;
+  bool insecure = false;
+  bool by_digest = true, by_tag = true;
+};
+
+struct RegistryRule {
+  std::string prefix, location;
+  bool insecure = false, blocked = false;
+  std::vector<Mirror> mirrors;
+};
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody here sets it
+  return value ? value : "";
+}
+
+Error file_error(const std::string& file, std::string what) {
+  Error error;
+  error.code = ErrorCode::image_invalid;
+  error.step = "registries";
+  error.where = file;
+  error.what = std::move(what);
+  return error;
+}
+
+// Nothing for a file that is not there.
+Result<std::optional<std::string>> read_optional(const std::string& file) {
+  const UniqueFd opened(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!opened && (errno == ENOENT || errno == ENOTDIR)) return std::optional<std::string>();
+  if (opened) {
+    Result<std::string> text = read_regular(opened, kFileCap, Oversize::refuse, file);
+    if (text) return std::optional(std::move(*text));
+  }
+  Error error = file_error(file, "cannot be read");
+  error.sys_errno = errno;
+  return fail(error);
+}
+
+// HOST[:PORT][/PATH], or a prefix "*.HOST".
+bool is_location(std::string_view text) {
+  const std::string_view host = text.substr(0, text.find('/'));
+  return is_registry_host(host.starts_with("*.") ? host.substr(2) : host);
+}
+
+// Reads one file's rules; mistakes are collected.
+class RuleReader {
+ public:
+  RuleReader(const std::string& file, std::vector<Error>& mistakes)
+      : file_(file), mistakes_(mistakes) {}
+
+  std::vector<RegistryRule> rules_in(const toml::table& document) {
+    std::vector<RegistryRule> rules;
+    if (document.contains("registries"))
+      mistake(document, "is of version 1, which is not read; write [[registry]] tables");
+    const toml::array* registries = document["registry"].as_array();
+    if (!registries) return rules;
+    for (const toml::node& node : *registries) {
+      const toml::table* table = node.as_table();
+      if (!table) {
+        mistake(node, "\"registry\" is no array of tables");
+        continue;
+      }
+      rules.push_back(rule_in(*table));
+    }
+    return rules;
+  }
+
+ private:
+  void mistake(const toml::node& node, std::string what) {
+    const std::string line = std::to_string(node.source().begin.line);
+    mistakes_.push_back(file_error(file_ + ":" + line, std::move(what)));
+  }
+
+  std::string text_in(const toml::table& table, const char* name) {
+    const toml::node* node = table.get(name);
+    if (!node) return {};
+    const std::optional<std::string> text = node->value_exact<std::string>();
+    if (!text) mistake(*node, std::string(name) + " is no string");
+    return text.value_or("");
+  }
+
+  bool flag_in(const toml::table& table, const char* name) {
+    const toml::node* node = table.get(name);
+    if (!node) return false;
+    const std::optional<bool> flag = node->value_exact<bool>();
+    if (!flag) mistake(*node, std::string(name) + " is neither true nor false");
+    return flag.value_or(false);
+  }
+
+  std::string location_in(const toml::table& table, const char* name) {
+    std::string location = text_in(table, name);
+    if (!location.empty() && !is_location(location))
+      mistake(*table.get(name),
+              std::string(name) + " \"" + shown_name(location) + "\" is no HOST[:PORT][/PATH]");
+    return location;
+  }
+
+  Mirror mirror_in(const toml::table& table, bool digests_only) {
+    Mirror mirror;
+    mirror.location = location_in(table, "location");
+    if (mirror.location.empty()) mistake(table, "the mirror has no location");
+    mirror.insecure = flag_in(table, "insecure");
+    const std::string from = text_in(table, "pull-from-mirror");
+    if (!from.empty() && from != "all" && from != "digest-only" && from != "tag-only")
+      mistake(table, "pull-from-mirror is none of all, digest-only, tag-only");
+    mirror.by_tag = !digests_only && from != "digest-only";
+    mirror.by_digest = from != "tag-only";
+    return mirror;
+  }
+
+  RegistryRule rule_in(const toml::table& table) {
+    RegistryRule rule;
+    rule.prefix = location_in(table, "prefix");
+    rule.location = location_in(table, "location");
+    if (rule.prefix.empty()) rule.prefix = rule.location;
+    if (rule.prefix.empty()) mistake(table, "the registry has neither prefix nor location");
+    if (rule.location.empty() && !rule.prefix.starts_with("*.")) rule.location = rule.prefix;
+    rule.insecure = flag_in(table, "insecure");
+    rule.blocked = flag_in(table, "blocked");
+    const bool digests_only = flag_in(table, "mirror-by-digest-only");
+    const toml::array* mirrors = table["mirror"].as_array();
+    for (std::size_t at = 0; mirrors && at < mirrors->size(); ++at) {
+      if (const toml::table* mirror = mirrors->get(at)->as_table())
+        rule.mirrors.push_back(mirror_in(*mirror, digests_only));
+    }
+    return rule;
+  }
+
+  const std::string& file_;
+  std::vector<Error>& mistakes_;
+};
+
+// Of all files; a later one replaces an earlier one's rule for the same prefix.
+Result<std::vector<RegistryRule>> read_rules(const std::vector<std::string>& files) {
+  std::vector<RegistryRule> all;
+  std::vector<Error> mistakes;
+  for (const std::string& file : files) {
+    const Result<std::optional<std::string>> text = read_optional(file);
+    if (!text) return fail(text.error());
+    if (!*text) continue;
+    try {
+      const toml::table document = toml::parse(**text, file);
+      for (RegistryRule& rule : RuleReader(file, mistakes).rules_in(document)) {
+        std::erase_if(all, [&](const RegistryRule& one) { return one.prefix == rule.prefix; });
+        all.push_back(std::move(rule));
+      }
+    } catch (const toml::parse_error& error) {
+      const std::string line = std::to_string(error.source().begin.line);
+      mistakes.push_back(
+          file_error(file + ":" + line, "is no TOML: " + std::string(error.description())));
+    }
+  }
+  if (!mistakes.empty()) return fail(one_error(std::move(mistakes)));
+  return all;
+}
+
+// How much of the place the prefix covers; 0: it is another's.
+std::size_t covered(const RegistryRule& rule, const std::string& place) {
+  const std::string& prefix = rule.prefix;
+  if (prefix.starts_with("*.")) {
+    const std::size_t host = place.find('/');
+    const std::string_view name = std::string_view(place).substr(0, host);
+    return name.ends_with(std::string_view(prefix).substr(1)) ? host : 0;
+  }
+  const bool whole_parts = place.size() == prefix.size() || place[prefix.size()] == '/';
+  return place.starts_with(prefix) && whole_parts ? prefix.size() : 0;
+}
+
+Result<std::string> read_certificates(const std::string& directory,
+                                      const std::vector<std::string>& names,
+                                      std::string_view suffix) {
+  std::string all;
+  for (const std::string& name : names) {
+    if (!name.ends_with(suffix)) continue;
+    const Result<std::optional<std::string>> text = read_optional(directory + "/" + name);
+    if (!text) return fail(text.error());
+    all += text->value_or("") + "\n";
+  }
+  return all;
+}
+
+Result<Certificates> certificates_in(const std::string& directory) {
+  const UniqueFd opened(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened) {
+    Error error = file_error(directory, "cannot be opened");
+    error.code = ErrorCode::invalid_argument;
+    error.sys_errno = errno;
+    return fail(error);
+  }
+  std::vector<std::string> names = names_in(opened).value_or(std::vector<std::string>{});
+  std::sort(names.begin(), names.end());
+  Certificates found;
+  for (const auto& [suffix, place] :
+       {std::pair(".crt", &found.authorities), std::pair(".cert", &found.client),
+        std::pair(".key", &found.client_key)}) {
+    Result<std::string> text = read_certificates(directory, names, suffix);
+    if (!text) return fail(text.error());
+    *place = std::move(*text);
+  }
+  return found;
+}
+
+Result<Certificates> certificates_for(const std::string& host, const RegistrySettings& settings) {
+  if (!settings.cert_dir.empty()) return certificates_in(settings.cert_dir);
+  for (const std::string& directory : settings.certificate_directories) {
+    const std::string path = directory + "/" + host;
+    const UniqueFd there(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (there) return certificates_in(path);
+  }
+  return Certificates{};
+}
+
+Result<Endpoint> endpoint_at(const std::string& location, bool insecure,
+                             const RegistrySettings& settings) {
+  Endpoint endpoint;
+  const std::size_t slash = location.find('/');
+  endpoint.host = location.substr(0, slash);
+  if (slash != std::string::npos) endpoint.repository = location.substr(slash + 1);
+  endpoint.verify_tls = settings.verify_tls && !insecure;
+  endpoint.plain_http = !endpoint.verify_tls || is_loopback_host(endpoint.host);
+  const std::string host = endpoint.host;
+  if (host == "docker.io" || host == "index.docker.io") endpoint.host = kDockerHub;
+  Result<Certificates> certificates = certificates_for(host, settings);
+  if (!certificates) return fail(certificates.error());
+  endpoint.certificates = std::move(*certificates);
+  return endpoint;
+}
+
+// The same with the login for this place.
+Result<Endpoint> endpoint_with_login(const std::string& location, bool insecure,
+                                     const RegistrySettings& settings) {
+  Result<Endpoint> endpoint = endpoint_at(location, insecure, settings);
+  if (!endpoint) return endpoint;
+  Result<Login> login = find_login(settings.logins, location);
+  if (!login) return fail(login.error());
+  endpoint->login = std::move(*login);
+  return endpoint;
+}
+
+const RegistryRule* rule_for(const std::vector<RegistryRule>& rules, const std::string& place) {
+  const RegistryRule* best = nullptr;
+  for (const RegistryRule& rule : rules) {
+    if (covered(rule, place) > (best ? covered(*best, place) : 0)) best = &rule;
+  }
+  return best;
+}
+
+}  // namespace
+
+RegistrySettings registry_settings() {
+  RegistrySettings settings;
+  settings.logins = login_files();
+  const std::string home = environment("HOME");
+  std::vector<std::string> directories;
+  if (!home.empty()) directories.push_back(home + "/.config/containers");
+  directories.emplace_back("/etc/containers");
+  for (const std::string& directory : directories)
+    settings.certificate_directories.push_back(directory + "/certs.d");
+  settings.certificate_directories.emplace_back("/etc/docker/certs.d");
+
+  if (const std::string given = environment("CONTAINERS_REGISTRIES_CONF"); !given.empty()) {
+    settings.files.push_back(given);
+    return settings;
+  }
+  for (const std::string& directory : directories) {
+    const std::string file = directory + "/registries.conf";
+    if (access(file.c_str(), F_OK) != 0) continue;
+    settings.files.push_back(file);
+    const UniqueFd beside(open((file + ".d").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    std::vector<std::string> names;
+    if (beside) names = names_in(beside).value_or(std::vector<std::string>{});
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      if (name.ends_with(".conf")) settings.files.push_back(file + ".d/" + name);
+    }
+    break;
+  }
+  return settings;
+}
+
+Result<std::vector<Endpoint>> endpoints_for(const RegistryReference& reference,
+                                            const RegistrySettings& settings) {
+  const Result<std::vector<RegistryRule>> rules = read_rules(settings.files);
+  if (!rules) return fail(rules.error());
+  const std::string place = reference.place();
+  const RegistryRule* rule = rule_for(*rules, place);
+  if (rule && rule->blocked) {
+    Error error;
+    error.code = ErrorCode::permission_denied;
+    error.step = "registries";
+    error.what = "registries.conf blocks " + rule->prefix;
+    return fail(error);
+  }
+  std::vector<Endpoint> endpoints;
+  const auto add = [&](const std::string& location, bool insecure) -> Result<void> {
+    Result<Endpoint> endpoint = endpoint_with_login(location, insecure, settings);
+    if (!endpoint) return fail(endpoint.error());
+    endpoints.push_back(std::move(*endpoint));
+    return {};
+  };
+  if (!rule) {
+    if (Result<void> added = add(place, false); !added) return fail(added.error());
+    return endpoints;
+  }
+  const std::string rest = place.substr(covered(*rule, place));
+  for (const Mirror& mirror : rule->mirrors) {
+    if (reference.digest.empty() ? !mirror.by_tag : !mirror.by_digest) continue;
+    if (Result<void> added = add(mirror.location + rest, mirror.insecure); !added)
+      return fail(added.error());
+  }
+  const std::string own = rule->location.empty() ? place : rule->location + rest;
+  if (Result<void> added = add(own, rule->insecure); !added) return fail(added.error());
+  return endpoints;
+}
+
+Result<Endpoint> endpoint_of(const std::string& registry, const RegistrySettings& settings) {
+  const Result<std::vector<RegistryRule>> rules = read_rules(settings.files);
+  if (!rules) return fail(rules.error());
+  const RegistryRule* rule = rule_for(*rules, registry);
+  return endpoint_at(registry, rule && rule->insecure, settings);
+}
+
+}  // namespace cove
