@@ -8,36 +8,28 @@
 #include "images/store/ids.h"
 
 namespace cove {
-namespace {
-
-void add_registry_options(CLI::App& command, LoadOptions& options) {
-  RegistrySettings& registries = options.registries;
+void add_registry_options(CLI::App& command, RegistrySettings& registries, FetchSettings& fetch) {
+  registries = registry_settings();
   command.add_option("--cert-dir", registries.cert_dir,
                      "Certificates of the registry: *.crt, NAME.cert and NAME.key");
   command.add_option("--tls-verify", registries.verify_tls,
                      "false: take any certificate, and plain HTTP");
   command
-      .add_option("--retry", options.fetch.retry.attempts,
+      .add_option("--retry", fetch.retry.attempts,
                   "Attempts at what may work the next time (default 6)")
       ->check(CLI::Range(1, 100));
   command
       .add_option_function<double>(
           "--retry-delay",
-          [&options](double seconds) {
-            options.fetch.retry.delay =
+          [&fetch](double seconds) {
+            fetch.retry.delay =
                 std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
           },
           "Seconds before the second attempt, doubled for each further one (default 0.5)")
       ->check(CLI::Range(0.0, 3600.0));
-  command
-      .add_option("--parallel", options.fetch.parallel, "Layers to download at a time (default 3)")
-      ->check(CLI::Range(1, 16));
 }
 
-}  // namespace
-
 void add_load_options(CLI::App& command, Program& program, LoadOptions& options) {
-  options.registries = registry_settings();
   command.add_option("--name", options.name, "Name it so, whatever the image brings");
   command.add_option_function<std::string>(
       "--platform",
@@ -50,7 +42,10 @@ void add_load_options(CLI::App& command, Program& program, LoadOptions& options)
   add_json_option(command, program);
   add_quiet_option(command, program);
   add_limit_options(command, options.limits);
-  add_registry_options(command, options);
+  add_registry_options(command, options.registries, options.fetch);
+  command
+      .add_option("--parallel", options.fetch.parallel, "Layers to download at a time (default 3)")
+      ->check(CLI::Range(1, 16));
 }
 
 Result<void> load(Program& program, LoadOptions options) {

@@ -31,6 +31,8 @@ struct Program {
 
 void add_inspect(Program& program);
 void add_load(Program& program);
+void add_login(Program& program);
+void add_logout(Program& program);
 void add_pull(Program& program);
 void add_ls(Program& program);
 void add_rm(Program& program);
@@ -42,6 +44,7 @@ void add_verify(Program& program);
 void add_json_option(CLI::App& command, Program& program);
 void add_quiet_option(CLI::App& command, Program& program);
 void add_limit_options(CLI::App& command, UnpackLimits& limits);
+void add_registry_options(CLI::App& command, RegistrySettings& registries, FetchSettings& fetch);
 // What both ways to load have: --name, --platform, those of registries and of limits.
 void add_load_options(CLI::App& command, Program& program, LoadOptions& options);
 Result<void> load(Program& program, LoadOptions options);

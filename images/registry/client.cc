@@ -209,10 +209,11 @@ tl::expected<std::string, HttpFailure> RegistryClient::fetch_token(
     if (!login.empty())
       request.authorization = "Basic " + base64_encoded(login.user + ":" + login.password);
   }
-  const bool same_host = host_in(realm) == endpoint.host;
-  HttpHost host{endpoint.certificates, endpoint.verify_tls, !is_loopback_host(host_in(realm)), {}};
-  if (!same_host) host.certificates.client = host.certificates.client_key = "";
-  const auto answer = Http(std::move(host)).perform(request);
+  HttpHost realm_host = host_of(endpoint);
+  realm_host.proxies = !is_loopback_host(host_in(realm));
+  if (host_in(realm) != endpoint.host)
+    realm_host.certificates.client = realm_host.certificates.client_key = "";
+  const auto answer = Http(realm_host).perform(request);
   if (!answer) return tl::unexpected(answer.error());
   if (answer->status != 200) {
     HttpFailure failure{network_error(shown_name(host_in(realm)),

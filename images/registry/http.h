@@ -11,8 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "cove/error.h"
-#include "tl/expected.hpp"
+#include "cove/result.h"
 
 namespace cove {
 
