@@ -76,7 +76,7 @@ std::string registry_words(const std::string& text) {
 }
 
 HttpHost host_of(const Endpoint& endpoint) {
-  return {endpoint.certificates, endpoint.verify_tls, !is_loopback_host(endpoint.host), {}};
+  return {endpoint.certificates, endpoint.verify_tls, !is_loopback_host(endpoint.host), ""};
 }
 
 std::string host_in(std::string_view url) {

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 
+#include "images/registry/daemon.h"
 #include "images/registry/reference.h"
 #include "images/store/mend.h"
 #include "images/store/registry_source.h"
@@ -74,21 +76,38 @@ std::optional<ImageRecord> complete_image(const Store& store, const std::string&
   return *image;
 }
 
+// What a transport gave when it was loaded.
+std::optional<TransportRecord> read_transport_record(const Store& store, const std::string& file) {
+  const std::string path = store.path(file);
+  const UniqueFd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened) return {};
+  const Result<std::string> text = read_regular(opened, kRecordCap, Oversize::refuse, path);
+  if (!text) return {};
+  Result<TransportRecord> record = transport_record_from(*text, path);
+  if (!record) return {};
+  return std::move(*record);
+}
+
 // The image that this archive gave when it was loaded, if neither it nor the store has changed.
 std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opened,
                                          std::vector<std::string>& names) {
   if (!opened.lasting) return {};
-  const std::string path = store.path(transport_path(opened.transport, opened.state));
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return {};
-  const Result<std::string> text = read_regular(file, kRecordCap, Oversize::refuse, path);
-  if (!text) return {};
-  const Result<TransportRecord> record = transport_record_from(*text, path);
+  const std::optional<TransportRecord> record =
+      read_transport_record(store, transport_path(opened.transport, opened.state));
   if (!record || record->selector != opened.transport.selector ||
       !same_stamp(*record, opened.state))
     return {};
   names = record->names;
   return complete_image(store, record->digest);
+}
+
+struct Pipe {
+  UniqueFd reading, writing;
+};
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(io_error("pipe2", ""));
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 bool has_name(const Store& store, const std::string& name, const std::string& digest) {
@@ -148,6 +167,7 @@ class Load {
 
   Result<LoadResult> from_path(const Transport& transport);
   Result<LoadResult> from_registry(const Transport& transport);
+  Result<LoadResult> from_daemon(const Transport& transport);
 
  private:
   Result<LoadResult> known(const ImageRecord& record, const std::vector<std::string>& names_before);
@@ -253,6 +273,50 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
   return unpack(*staging, source, *selected);
 }
 
+Result<LoadResult> Load::from_daemon(const Transport& transport) {
+  const Result<std::string> id = find_daemon_image(transport.path);
+  if (!id) return fail(id.error());
+  const std::string record_file = daemon_path(*id);
+  std::vector<std::string> own_names;
+  const std::string asked = transport.path.substr(0, transport.path.find('@'));
+  if (!is_hex(asked) && !asked.starts_with("sha256:")) {
+    if (Result<std::string> name = normal_name(asked)) own_names.push_back(std::move(*name));
+  }
+  if (const auto before = read_transport_record(store_, record_file)) {
+    if (const auto record = complete_image(store_, before->digest))
+      return known(*record, own_names);
+  }
+
+  const Result<Staging> staging = store_.stage();
+  if (!staging) return fail(staging.error());
+  Result<Pipe> pipe = make_pipe();
+  if (!pipe) return fail(pipe.error());
+  Result<ConfinedProcess> exporting = export_daemon_image(transport.path, pipe->writing);
+  if (!exporting) return fail(exporting.error());
+  pipe->writing.reset();
+  Opened opened;
+  opened.transport.kind = TransportKind::docker_daemon;
+  opened.transport.path = transport.path;
+  opened.file = std::move(pipe->reading);
+  const Result<std::unique_ptr<Source>> source =
+      make_source(store_, *staging, opened, options_.limits.bytes);
+  opened.file.reset();  // if it was not read to its end, the daemon's side must not wait for us
+  const Result<Records> exported = exporting->finish();
+  if (!exported) return fail(exported.error());
+  if (!source) return fail(source.error());
+  Result<Selected> selected = select_image(**source, *staging, opened.transport, options_.platform);
+  if (!selected) return fail(selected.error());
+  selected->names = own_names;
+  Result<LoadResult> result = unpack(*staging, **source, *selected);
+  if (!result) return result;
+  TransportRecord loaded;
+  loaded.digest = result->digest;
+  loaded.names = own_names;
+  if (Result<void> written = store_.write_file(record_file, to_text(loaded)); !written)
+    return fail(written.error());
+  return result;
+}
+
 }  // namespace
 
 Result<LoadResult> load_image(const LoadOptions& options) {
@@ -271,8 +335,14 @@ Result<LoadResult> load_image(const LoadOptions& options) {
   const Result<FileLock> content = store->lock_content(FileLock::Mode::shared);
   if (!content) return fail(content.error());
   Load load(*store, options, std::move(names));
-  return transport.kind == TransportKind::registry ? load.from_registry(transport)
-                                                   : load.from_path(transport);
+  switch (transport.kind) {
+    case TransportKind::registry:
+      return load.from_registry(transport);
+    case TransportKind::docker_daemon:
+      return load.from_daemon(transport);
+    default:
+      return load.from_path(transport);
+  }
 }
 
 }  // namespace cove

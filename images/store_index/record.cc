@@ -229,6 +229,10 @@ std::string transport_path(const Transport& transport, const struct stat& file) 
          hexadecimal(fingerprint(transport.selector)) + std::string(kSuffix);
 }
 
+std::string daemon_path(std::string_view id) {
+  return "images/transports/docker-daemon-" + std::string(digest_hex(id)) + std::string(kSuffix);
+}
+
 void stamp(TransportRecord& record, const struct stat& file) {
   record.size = static_cast<std::uint64_t>(file.st_size);
   record.modified_ns = nanoseconds(file.st_mtim);

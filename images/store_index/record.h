@@ -70,6 +70,7 @@ std::string layer_path(std::string_view diff_id);
 std::string implied_path(std::string_view diff_id);
 std::string blob_path(std::string_view digest);
 std::string transport_path(const Transport& transport, const struct stat& file);
+std::string daemon_path(std::string_view id);  // of an image that a daemon gave
 // The inverse of name_path's last part; empty for a file that is no name.
 std::string name_of_file(std::string_view file);
 

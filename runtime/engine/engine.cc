@@ -166,9 +166,11 @@ class Engine::Impl {
     auto found = find_image(store, *spec.image);
     if (found || !is_transport(*spec.image) || found.error().code != ErrorCode::image_not_found)
       return found;
-    if (auto loaded = load_image(store, *spec.image, options_.libexec); !loaded)
-      return fail(loaded.error());
-    return find_image(store, *spec.image);
+    const auto digest = load_image(store, *spec.image, options_.libexec);
+    if (!digest) return fail(digest.error());
+    found = find_image(store, *digest);
+    if (found) found->name = *spec.image;
+    return found;
   }
 
   // LaunchFrom::this_process. The launcher comes first: it gets ready meanwhile, and the fewer

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "runtime/kernel/fd.h"
@@ -44,6 +46,18 @@ std::string read_all(BorrowedFd fd) {
   return text;
 }
 
+// Of the JSON object that `cove-image load --json` prints.
+Result<std::string> digest_in(BorrowedFd result) {
+  lseek(result.number(), 0, SEEK_SET);
+  const nlohmann::json document = nlohmann::json::parse(read_all(result), nullptr, false);
+  if (document.is_object() && document.contains("digest") && document["digest"].is_string())
+    return document["digest"].get<std::string>();
+  Error error;
+  error.step = "load";
+  error.what = "cove-image gave no digest";
+  return fail(error);
+}
+
 std::vector<std::string> usual_places() {
   std::vector<std::string> places;
   if (const char* given = std::getenv("COVE_LIBEXEC")) places.emplace_back(given);
@@ -75,8 +89,8 @@ Result<std::string> find_executable(const std::string& name, const std::string& 
                     {}});
 }
 
-Result<void> load_image(const std::string& store, const std::string& reference,
-                        const std::string& libexec) {
+Result<std::string> load_image(const std::string& store, const std::string& reference,
+                               const std::string& libexec) {
   auto program = find_executable("cove-image", libexec);
   if (!program) return fail(program.error());
   std::array<int, 2> ends{};
@@ -85,14 +99,16 @@ Result<void> load_image(const std::string& store, const std::string& reference,
   const UniqueFd reading(ends[0]);
   UniqueFd writing(ends[1]);
 
-  // Its result is not of interest, only what it complains about: standard error comes through the
-  // pipe.
+  // What it complains about comes through the pipe while it runs; its result is read at its end.
+  const UniqueFd result(memfd_create("result", MFD_CLOEXEC));
+  if (!result) return fail(errno_error(ErrorCode::resource_exhausted, "load", "memfd_create"));
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, result.number(), 1);
   posix_spawn_file_actions_adddup2(&actions, writing.number(), 2);
-  std::vector<std::string> words{*program, "load", "--quiet", "--store", store, "--", reference};
+  std::vector<std::string> words{*program,  "load", "--quiet", "--json",
+                                 "--store", store,  "--",      reference};
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
@@ -109,7 +125,7 @@ Result<void> load_image(const std::string& store, const std::string& reference,
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return digest_in(result);
   return fail(Error{ErrorCode::image_invalid,
                     "load " + reference,
                     0,

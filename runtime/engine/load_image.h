@@ -8,9 +8,9 @@
 
 namespace cove {
 
-// Runs `cove-image load REFERENCE` and waits for it. Its progress goes to standard error.
-// `libexec` as in find_executable.
-Result<void> load_image(const std::string& store, const std::string& reference,
+// Runs `cove-image load REFERENCE` and waits for it: the digest of the image that it gave. `libexec`
+// as in find_executable.
+Result<std::string> load_image(const std::string& store, const std::string& reference,
                         const std::string& libexec);
 
 // Where an executable of ours is: in `libexec` (EngineOptions), or, where that is empty,
