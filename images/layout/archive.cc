@@ -80,6 +80,7 @@ std::string link_target(const std::string& name, archive_entry* entry) {
 
 Error archive_error(const Stream& stream, archive* reader) {
   if (stream.error) return *stream.error;
+  if (archive_errno(reader) == ENOMEM) return out_of_memory();
   const char* text = archive_error_string(reader);
   return invalid_image("", std::string("is not an image archive: ") + shown_name(text ? text : ""));
 }

@@ -3,16 +3,19 @@
 #include <isa-l/igzip_lib.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "images/layout/documents.h"
 #include "images/layout/growing_file.h"
 #include "images/layout/sha256.h"
 
@@ -166,6 +169,7 @@ class ZstdSource : public ByteSource {
       : input_(std::move(input)),
         output_(kOutputSize, '\0'),
         stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
+    if (!stream_) throw std::bad_alloc();
     ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
   }
 
@@ -177,6 +181,7 @@ class ZstdSource : public ByteSource {
       ZSTD_inBuffer from{in->data(), in->size(), 0};
       ZSTD_outBuffer to{output_.data(), output_.size(), 0};
       const std::size_t left = ZSTD_decompressStream(stream_.get(), &to, &from);
+      if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) return fail(out_of_memory());
       if (ZSTD_isError(left)) {
         return fail(damaged(std::string("the zstd data is damaged: ") + ZSTD_getErrorName(left)));
       }
@@ -230,20 +235,33 @@ struct HashedSource::Shared {
   std::thread worker;
 
   void work(ByteSource& source) {
+    std::optional<Error> failed;
+    std::string hashed;
+    try {
+      const Result<std::string> done = pass_on(source);
+      if (done) hashed = *done;
+      if (!done) failed = done.error();
+    } catch (const std::bad_alloc&) {
+      failed = out_of_memory();
+    }
+    const std::lock_guard lock(mutex);
+    error = std::move(failed);
+    digest = std::move(hashed);
+    ended = true;
+    changed.notify_all();
+  }
+
+  // The digest; nothing of use where it was abandoned.
+  Result<std::string> pass_on(ByteSource& source) {
     Sha256 hash;
     for (;;) {
       const Result<std::string_view> piece = source.next();
-      if (piece) hash.update(*piece);
+      if (!piece) return fail(piece.error());
+      if (piece->empty()) return hash.finish();
+      hash.update(*piece);
       std::unique_lock lock(mutex);
-      if (!piece || piece->empty()) {
-        if (!piece) error = piece.error();
-        if (piece) digest = hash.finish();
-        ended = true;
-        changed.notify_all();
-        return;
-      }
       changed.wait(lock, [&] { return pieces.size() < kPiecesAhead || abandoned; });
-      if (abandoned) return;
+      if (abandoned) return std::string();
       std::string buffer;
       if (!spare.empty()) {
         buffer = std::move(spare.back());

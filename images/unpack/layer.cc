@@ -4,7 +4,6 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <locale.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -19,6 +18,7 @@
 #include "images/layout/byte_source.h"
 #include "images/layout/documents.h"
 #include "images/store_index/files.h"
+#include "images/unpack/libraries.h"
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/directory.h"
 
@@ -544,12 +544,6 @@ Result<void> LayerWriter::finish() {
   return {};
 }
 
-// libarchive converts names to the locale's charset; UTF-8 keeps bytes as they are.
-void use_utf8_names() {
-  static const locale_t kUtf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (kUtf8) uselocale(kUtf8);
-}
-
 }  // namespace
 
 Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd root,
@@ -579,6 +573,7 @@ Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd 
   }
   if (stream.error) return fail(*stream.error);
   if (status != ARCHIVE_EOF) {
+    if (archive_errno(reader.get()) == ENOMEM) return fail(out_of_memory());
     const char* text = archive_error_string(reader.get());
     return fail(
         invalid_image("", std::string("is not a tar archive: ") + shown_name(text ? text : "")));
