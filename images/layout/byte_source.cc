@@ -65,6 +65,7 @@ class Input {
   }
 
   void consume(std::size_t count) { at_ += count; }
+  std::uint64_t taken() const { return taken_; }
 
   std::int64_t skip(std::int64_t count) {
     const std::int64_t buffered = std::min(count, static_cast<std::int64_t>(end_ - at_));
@@ -78,6 +79,7 @@ class Input {
     const off_t target = std::min(here + rest, end);
     if (lseek(file_.number(), target < here ? here : target, SEEK_SET) < 0 || target < here)
       return buffered;
+    taken_ += static_cast<std::uint64_t>(target - here);
     return buffered + (target - here);
   }
 
@@ -90,6 +92,7 @@ class Input {
     } while (got < 0 && errno == EINTR);
     if (got < 0) return fail(errno_error(ErrorCode::image_invalid, "", "read"));
     end_ += static_cast<std::size_t>(got);
+    taken_ += static_cast<std::size_t>(got);
     if (got > 0) return {};
     ended_ = !growing_;
     if (!growing_) return {};
@@ -103,6 +106,7 @@ class Input {
   bool growing_;
   std::string buffer_;
   std::size_t at_ = 0, end_ = 0;
+  std::uint64_t taken_ = 0;
   bool ended_ = false;
 };
 
@@ -115,6 +119,7 @@ class PlainSource : public ByteSource {
     return piece;
   }
   std::int64_t skip(std::int64_t count) override { return input_.skip(count); }
+  std::uint64_t taken() const override { return input_.taken(); }
 
  private:
   Input input_;
@@ -149,6 +154,7 @@ class GzipSource : public ByteSource {
     }
   }
   std::int64_t skip(std::int64_t) override { return 0; }
+  std::uint64_t taken() const override { return input_.taken(); }
 
  private:
   void start_member() {
@@ -192,6 +198,7 @@ class ZstdSource : public ByteSource {
     }
   }
   std::int64_t skip(std::int64_t) override { return 0; }
+  std::uint64_t taken() const override { return input_.taken(); }
 
  private:
   Input input_;

@@ -231,9 +231,9 @@ std::set<std::string> blobs_in(const Store& store) {
 }  // namespace
 
 Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& staging,
-                                            Opened& opened, std::uint64_t byte_limit) {
+                                            Opened& opened, const UnpackLimits& limits) {
   if (opened.transport.kind == TransportKind::oci_directory) {
-    return std::make_unique<DirectorySource>(store, staging, std::move(opened.file), byte_limit);
+    return std::make_unique<DirectorySource>(store, staging, std::move(opened.file), limits.bytes);
   }
   // Asked before: the process that copies sees nothing of the store.
   const std::set<std::string> known = blobs_in(store);
@@ -241,9 +241,9 @@ Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& s
   needs.keep = {opened.file.number()};
   needs.directory = staging.directory();
   needs.writes = Writes::files;
-  needs.file_bytes = byte_limit;
+  needs.file_bytes = limits.bytes;
   Result<ConfinedProcess> process = ConfinedProcess::start(needs, [&] {
-    return copy_members(opened.file, staging.directory(), byte_limit,
+    return copy_members(opened.file, staging.directory(), limits,
                         [&](const std::string& digest) { return known.contains(digest); });
   });
   if (!process) return fail(process.error());

@@ -33,15 +33,6 @@ constexpr std::int64_t kMaxId = 65535;
 constexpr std::uint32_t kNobody = 65534;
 constexpr std::size_t kMaxComponent = 255;
 
-Error refused(Rule rule, std::string_view path) {
-  for (const RuleText& text : kRules) {
-    if (text.rule != rule) continue;
-    return invalid_image(shown_name(path),
-                         std::string(text.sentence) + " [" + std::string(text.name) + "]");
-  }
-  return invalid_image(shown_name(path), "refused");
-}
-
 bool is_refusal(const Error& error, Rule rule) { return error.what == refused(rule, "").what; }
 
 Error failed(std::string_view path, const char* action) {
@@ -93,7 +84,8 @@ struct ArchiveFree {
 struct Stream {
   explicit Stream(std::unique_ptr<ByteSource> source) : bytes(std::move(source)) {}
   HashedSource bytes;
-  std::uint64_t limit = 0;
+  UnpackLimits limits;
+  BorrowedFd blob;
   std::optional<Error> error;
   // Some tools (umoci insert) leave out the padding of the last file and the end marker. Go's
   // reader, and so Docker, takes that; libarchive wants the zeros. They may stand for padding and
@@ -101,6 +93,17 @@ struct Stream {
   std::array<char, 1536> padding{};
   bool padded = false;
 
+  // The rule that what came so far breaks.
+  std::optional<Rule> broken() const {
+    if (bytes.count() > limits.bytes) return Rule::limit_bytes;
+    if (bytes.count() <= limits.ratio_floor) return {};
+    // Asked only now: it may still be on its way here.
+    struct stat status {};
+    const bool known = fstat(blob.number(), &status) == 0;
+    const auto compressed = known ? static_cast<std::uint64_t>(status.st_size) : 0U;
+    if (!within_ratio(limits, bytes.count(), compressed)) return Rule::limit_ratio;
+    return {};
+  }
   bool is_padding(const void* block) const {
     const auto* at = static_cast<const char*>(block);
     return std::greater_equal<>()(at, padding.data()) &&
@@ -113,8 +116,8 @@ la_ssize_t read_stream(archive* reader, void* data, const void** buffer) {
   const Result<std::string_view> piece = stream->bytes.next();
   if (!piece) {
     stream->error = piece.error();
-  } else if (stream->bytes.count() > stream->limit) {
-    stream->error = refused(Rule::limit_bytes, "");
+  } else if (const auto rule = stream->broken()) {
+    stream->error = refused(*rule, "");
   } else if (piece->empty() && !stream->padded && stream->bytes.count() > 0) {
     stream->padded = true;
     *buffer = stream->padding.data();
@@ -546,12 +549,27 @@ Result<void> LayerWriter::finish() {
 
 }  // namespace
 
+Error refused(Rule rule, std::string_view path) {
+  for (const RuleText& text : kRules) {
+    if (text.rule != rule) continue;
+    return invalid_image(shown_name(path),
+                         std::string(text.sentence) + " [" + std::string(text.name) + "]");
+  }
+  return invalid_image(shown_name(path), "refused");
+}
+
+bool within_ratio(const UnpackLimits& limits, std::uint64_t unpacked, std::uint64_t compressed) {
+  return limits.ratio == 0 || unpacked <= limits.ratio_floor ||
+         unpacked / limits.ratio <= compressed;
+}
+
 Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd root,
                                  const UnpackLimits& limits, Ownership ownership) {
   Result<std::unique_ptr<ByteSource>> source = ByteSource::open(blob, growth);
   if (!source) return fail(source.error());
   Stream stream(std::move(*source));
-  stream.limit = limits.bytes;
+  stream.limits = limits;
+  stream.blob = blob;
   use_utf8_names();
 
   const std::unique_ptr<archive, ArchiveFree> reader(archive_read_new());
@@ -584,7 +602,7 @@ Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd 
   for (;;) {
     const Result<std::string_view> piece = stream.bytes.next();
     if (!piece) return fail(piece.error());
-    if (stream.bytes.count() > limits.bytes) return fail(refused(Rule::limit_bytes, ""));
+    if (const auto rule = stream.broken()) return fail(refused(*rule, ""));
     if (piece->empty()) break;
   }
   LayerResult result = writer.take_result();

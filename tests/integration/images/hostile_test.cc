@@ -79,6 +79,32 @@ TEST_P(HostileArchive, IsRefusedAndLeavesNothing) {
   EXPECT_EQ(run("inspect good:v1").status, 0);
 }
 
+// More than four gibibytes of zeros in frames of 64 MiB, as a layer and as the archive around it. They lie
+// behind the end of the inner archive, where nothing is written.
+TEST_F(ImageStore, RefusesABombOfZstd) {
+  const std::string frame = compressed(std::string(std::size_t{64} << 20U, '\0'), Filter::zstd);
+  const auto with_zeros = [&](std::string bytes) {
+    for (int i = 0; i < 66; ++i) bytes += frame;
+    return bytes;
+  };
+  const std::string bomb = with_zeros(compressed(tar({file("a")}), Filter::zstd));
+  const std::string config = config_json({sha256_of("")});
+  const std::string layer =
+      tar({file("l", bomb), file("c", config),
+           file("manifest.json", R"([{"Config":"c","RepoTags":["b:v1"],"Layers":["l"]}])")});
+  const Outcome in_layer = run("load " + archive("layer.tar", layer));
+  EXPECT_EQ(in_layer.status, 125);
+  EXPECT_NE(in_layer.err.find("[limit-ratio]"), std::string::npos) << in_layer.err;
+  const std::string whole = archive("whole.tar", with_zeros(compressed(layer, Filter::zstd)));
+  const Outcome piped = shell("cat " + whole + " | " + command("load -"));
+  EXPECT_NE(piped.err.find("[limit-ratio]"), std::string::npos) << piped.err;
+  // Taken for what it is, it is another layer than the configuration says.
+  const Outcome allowed = run("load --max-ratio 0 " + archive("layer.tar", layer));
+  EXPECT_EQ(allowed.err.find("[limit-ratio]"), std::string::npos) << allowed.err;
+  EXPECT_EQ(allowed.status, 125);
+  EXPECT_EQ(count("staging"), 0U);
+}
+
 // "Uid:\t1\t2\t3\t4" -> "1"
 std::string word_of(const std::string& status, const std::string& name) {
   std::istringstream lines(status.substr(std::min(status.find(name), status.size())));

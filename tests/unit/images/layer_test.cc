@@ -314,6 +314,28 @@ TEST_F(Layer, TakesAnArchiveWithoutItsFinalPadding) {
   EXPECT_NE(cut.error().what.find("truncated"), std::string::npos) << cut.error().message();
 }
 
+TEST_F(Layer, RefusesWhatUnpacksToTooManyTimesItsSize) {
+  const std::string zeros = tar({file("zeros", std::string(5'000'000, '\0'))});
+  UnpackLimits limits;
+  limits.ratio_floor = 4'000'000;
+  const auto bomb = unpack_bytes(testing::compressed(zeros, Filter::zstd), limits);
+  ASSERT_FALSE(bomb);
+  EXPECT_NE(bomb.error().what.find("[limit-ratio]"), std::string::npos) << bomb.error().message();
+  EXPECT_TRUE(unpack_bytes(testing::compressed(zeros, Filter::gzip), limits))
+      << "as many times as gzip can are always taken";
+  EXPECT_TRUE(unpack_bytes(zeros, limits));
+  // Behind the archive's end, where nothing is written, too.
+  const std::string behind = tar({file("a")}) + std::string(5'000'000, '\0');
+  EXPECT_FALSE(unpack_bytes(testing::compressed(behind, Filter::zstd), limits));
+  limits.ratio = 0;
+  EXPECT_TRUE(unpack_bytes(testing::compressed(zeros, Filter::zstd), limits));
+  limits = {};
+  EXPECT_TRUE(unpack_bytes(testing::compressed(zeros, Filter::zstd), limits)) << "small";
+  limits.ratio = 10;
+  limits.ratio_floor = 1'000'000;
+  EXPECT_FALSE(unpack_bytes(testing::compressed(zeros, Filter::gzip), limits));
+}
+
 class HostileLayer : public Layer, public ::testing::WithParamInterface<testing::Hostile> {};
 
 TEST_P(HostileLayer, IsRefusedByItsRule) {
