@@ -131,8 +131,9 @@ void allow_names(AllowList& list, const Needs& needs) {
     list.allow({SYS_openat});
   }
   if (needs.writes != Writes::tree) return;
-  list.allow({SYS_openat2, SYS_getdents64, SYS_mkdirat, SYS_symlinkat, SYS_unlinkat, SYS_renameat,
-              SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_fsetxattr});
+  list.allow({SYS_openat2, SYS_getdents64, SYS_mkdirat, SYS_symlinkat, SYS_readlinkat, SYS_unlinkat,
+              SYS_renameat, SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat,
+              SYS_fsetxattr});
   list.allow_where(SYS_linkat, {{4, ~0U, 0}});
   list.allow_where(SYS_mknodat, {{2, S_IFMT, S_IFIFO}});
   list.allow_where(SYS_mknodat, {{2, S_IFMT, S_IFCHR}, {3, ~0U, 0}});  // a whiteout

@@ -2,9 +2,10 @@
 // 0:0 character devices, opaque directories get the overlay's mark.
 //
 // The stream is hostile. Nothing is opened or made but relative to the layer's directory, below a
-// parent that openat2 found beneath it (RESOLVE_BENEATH: a link that leads out, or is absolute, is
-// refused by the kernel). Each refusal is one of the rules below, and carries its name. Ordinary
-// oddities (device nodes, foreign ids) are dropped or changed, and told in one note each.
+// parent that openat2 found beneath it (RESOLVE_BENEATH: a link that leads out is refused by the
+// kernel). Links above an entry are followed by hand, an absolute one from the layer's root. Each
+// refusal is one of the rules below, and carries its name. Ordinary oddities (device nodes, foreign
+// ids) are dropped or changed, and told in one note each.
 //
 // Meant to run in a ConfinedProcess; keeps flat memory but for the directories' times.
 #pragma once

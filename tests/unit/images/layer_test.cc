@@ -245,6 +245,26 @@ TEST_F(Layer, FollowsRelativeLinksInsideTheLayerAsParents) {
   EXPECT_EQ(testing::read_file(in_root("usr/lib/so")), "here");
 }
 
+TEST_F(Layer, FollowsAbsoluteLinksInTheLayersRootAsParents) {
+  Entry below = directory("lib/below", 0711);
+  below.seconds = 1'111'111'111;
+  const auto result = unpack({directory("usr"), directory("usr/lib"), symlink("lib", "/usr/lib"),
+                              symlink("lib64", "//usr/./../lib"), file("lib/so", "here"),
+                              file("lib64/other", "there"), below, file("lib/made/file"),
+                              file("lib/.wh.gone", ""), file("lib/hidden/.wh..wh..opq", ""),
+                              symlink("usr/lib/up", "../.."), file("lib/up/top")});
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_EQ(testing::read_file(in_root("usr/lib/so")), "here");
+  EXPECT_EQ(testing::read_file(in_root("usr/lib/other")), "there");
+  EXPECT_EQ(status("usr/lib/below").st_mtim.tv_sec, 1'111'111'111);
+  EXPECT_TRUE(exists("top"));
+  EXPECT_TRUE(is_whiteout("usr/lib/gone"));
+  EXPECT_TRUE(S_ISLNK(status("lib").st_mode));
+  EXPECT_EQ(result->opaque, std::vector<std::string>{"usr/lib/hidden"});
+  EXPECT_EQ(result->implied, (std::vector<std::string>{"", "usr/lib/hidden", "usr/lib/made"}));
+  expect_outside_untouched();
+}
+
 TEST_F(Layer, ForgetsACachedParentThatWasReplaced) {
   const auto result =
       unpack({directory("a"), file("a/one"), symlink("a", "b"), directory("b"), file("a/two")});
