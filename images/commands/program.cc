@@ -14,6 +14,9 @@ void add_limit_options(CLI::App& command, UnpackLimits& limits) {
   command.add_option("--max-bytes", limits.bytes, "Refuse what unpacks to more")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--max-entries", limits.entries, "Refuse more files and directories");
+  command.add_option(
+      "--max-ratio", limits.ratio,
+      "Refuse compressed data above 4 GiB that unpacks to more times its size; 0: do not");
   command.add_option("--max-path-depth", limits.path_depth, "Refuse paths of more parts");
   command.add_option("--max-path-length", limits.path_length, "Refuse longer paths")
       ->check(CLI::Range(1, 4095));

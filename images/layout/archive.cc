@@ -3,8 +3,10 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -31,12 +33,24 @@ struct Reader {
 
 struct Stream {
   std::unique_ptr<ByteSource> bytes;
+  const UnpackLimits& limits;
+  std::uint64_t size = 0;  // of the archive; 0 of a pipe, whose end is not known
+  std::uint64_t made = 0;
   std::optional<Error> error;
+
+  Result<std::string_view> next() {
+    Result<std::string_view> piece = bytes->next();
+    if (!piece) return piece;
+    made += piece->size();
+    if (!within_ratio(limits, made, std::max(size, bytes->taken())))
+      return fail(refused(Rule::limit_ratio, ""));
+    return piece;
+  }
 };
 
 la_ssize_t read_stream(archive* reader, void* data, const void** buffer) {
   auto* stream = static_cast<Stream*>(data);
-  const Result<std::string_view> piece = stream->bytes->next();
+  const Result<std::string_view> piece = stream->next();
   if (!piece) {
     stream->error = piece.error();
     archive_set_error(reader, EIO, "the source failed");
@@ -80,6 +94,7 @@ std::string link_target(const std::string& name, archive_entry* entry) {
 
 Error archive_error(const Stream& stream, archive* reader) {
   if (stream.error) return *stream.error;
+  if (archive_errno(reader) == ENOMEM) return out_of_memory();
   const char* text = archive_error_string(reader);
   return invalid_image("", std::string("is not an image archive: ") + shown_name(text ? text : ""));
 }
@@ -127,11 +142,17 @@ Result<void> copy_member(archive* reader, const Stream& stream, BorrowedFd stagi
 
 }  // namespace
 
-Result<Records> copy_members(BorrowedFd file, BorrowedFd staging, std::uint64_t byte_limit,
+Result<Records> copy_members(BorrowedFd file, BorrowedFd staging, const UnpackLimits& limits,
                              const std::function<bool(const std::string&)>& in_store) {
   Result<std::unique_ptr<ByteSource>> source = ByteSource::open(file);
   if (!source) return fail(source.error());
-  Stream stream{std::move(*source), {}};
+  struct stat state {};
+  if (fstat(file.number(), &state) != 0)
+    return fail(errno_error(ErrorCode::setup_failed, "image", "look at the archive"));
+  Stream stream{.bytes = std::move(*source),
+                .limits = limits,
+                .size = static_cast<std::uint64_t>(state.st_size),
+                .error = {}};
   const std::unique_ptr<archive, Reader> reader(archive_read_new());
   archive_read_support_format_tar(reader.get());
   archive_read_set_read_callback(reader.get(), read_stream);
@@ -141,7 +162,7 @@ Result<Records> copy_members(BorrowedFd file, BorrowedFd staging, std::uint64_t 
     return fail(archive_error(stream, reader.get()));
 
   Members members;
-  std::uint64_t left = byte_limit;
+  std::uint64_t left = limits.bytes;
   for (;;) {
     archive_entry* entry = nullptr;
     const int status = archive_read_next_header(reader.get(), &entry);
@@ -177,7 +198,7 @@ Result<Records> copy_members(BorrowedFd file, BorrowedFd staging, std::uint64_t 
   // The rest, so that damage at the end of a compressed stream is seen, and a pipe's writer is not
   // cut off.
   for (;;) {
-    const Result<std::string_view> piece = stream.bytes->next();
+    const Result<std::string_view> piece = stream.next();
     if (!piece) return fail(piece.error());
     if (piece->empty()) break;
     if (piece->size() > left)

@@ -13,6 +13,7 @@
 
 #include "cove/result.h"
 #include "images/unpack/confined.h"
+#include "images/unpack/layer.h"
 #include "runtime/kernel/fd.h"
 
 namespace cove {
@@ -28,7 +29,7 @@ using Members = std::map<std::string, Member>;
 
 // `in_store` says whether a blob is there already, and its size: a member named blobs/sha256/<hex>
 // is passed over then.
-Result<Records> copy_members(BorrowedFd archive, BorrowedFd staging, std::uint64_t byte_limit,
+Result<Records> copy_members(BorrowedFd archive, BorrowedFd staging, const UnpackLimits& limits,
                              const std::function<bool(const std::string& digest)>& in_store);
 Members members_from(const Records& records);
 

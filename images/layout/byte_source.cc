@@ -3,16 +3,19 @@
 #include <isa-l/igzip_lib.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "images/layout/documents.h"
 #include "images/layout/growing_file.h"
 #include "images/layout/sha256.h"
 
@@ -62,6 +65,7 @@ class Input {
   }
 
   void consume(std::size_t count) { at_ += count; }
+  std::uint64_t taken() const { return taken_; }
 
   std::int64_t skip(std::int64_t count) {
     const std::int64_t buffered = std::min(count, static_cast<std::int64_t>(end_ - at_));
@@ -75,6 +79,7 @@ class Input {
     const off_t target = std::min(here + rest, end);
     if (lseek(file_.number(), target < here ? here : target, SEEK_SET) < 0 || target < here)
       return buffered;
+    taken_ += static_cast<std::uint64_t>(target - here);
     return buffered + (target - here);
   }
 
@@ -87,6 +92,7 @@ class Input {
     } while (got < 0 && errno == EINTR);
     if (got < 0) return fail(errno_error(ErrorCode::image_invalid, "", "read"));
     end_ += static_cast<std::size_t>(got);
+    taken_ += static_cast<std::size_t>(got);
     if (got > 0) return {};
     ended_ = !growing_;
     if (!growing_) return {};
@@ -100,6 +106,7 @@ class Input {
   bool growing_;
   std::string buffer_;
   std::size_t at_ = 0, end_ = 0;
+  std::uint64_t taken_ = 0;
   bool ended_ = false;
 };
 
@@ -112,6 +119,7 @@ class PlainSource : public ByteSource {
     return piece;
   }
   std::int64_t skip(std::int64_t count) override { return input_.skip(count); }
+  std::uint64_t taken() const override { return input_.taken(); }
 
  private:
   Input input_;
@@ -146,6 +154,7 @@ class GzipSource : public ByteSource {
     }
   }
   std::int64_t skip(std::int64_t) override { return 0; }
+  std::uint64_t taken() const override { return input_.taken(); }
 
  private:
   void start_member() {
@@ -166,6 +175,7 @@ class ZstdSource : public ByteSource {
       : input_(std::move(input)),
         output_(kOutputSize, '\0'),
         stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
+    if (!stream_) throw std::bad_alloc();
     ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
   }
 
@@ -177,6 +187,7 @@ class ZstdSource : public ByteSource {
       ZSTD_inBuffer from{in->data(), in->size(), 0};
       ZSTD_outBuffer to{output_.data(), output_.size(), 0};
       const std::size_t left = ZSTD_decompressStream(stream_.get(), &to, &from);
+      if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) return fail(out_of_memory());
       if (ZSTD_isError(left)) {
         return fail(damaged(std::string("the zstd data is damaged: ") + ZSTD_getErrorName(left)));
       }
@@ -187,6 +198,7 @@ class ZstdSource : public ByteSource {
     }
   }
   std::int64_t skip(std::int64_t) override { return 0; }
+  std::uint64_t taken() const override { return input_.taken(); }
 
  private:
   Input input_;
@@ -230,20 +242,33 @@ struct HashedSource::Shared {
   std::thread worker;
 
   void work(ByteSource& source) {
+    std::optional<Error> failed;
+    std::string hashed;
+    try {
+      const Result<std::string> done = pass_on(source);
+      if (done) hashed = *done;
+      if (!done) failed = done.error();
+    } catch (const std::bad_alloc&) {
+      failed = out_of_memory();
+    }
+    const std::lock_guard lock(mutex);
+    error = std::move(failed);
+    digest = std::move(hashed);
+    ended = true;
+    changed.notify_all();
+  }
+
+  // The digest; nothing of use where it was abandoned.
+  Result<std::string> pass_on(ByteSource& source) {
     Sha256 hash;
     for (;;) {
       const Result<std::string_view> piece = source.next();
-      if (piece) hash.update(*piece);
+      if (!piece) return fail(piece.error());
+      if (piece->empty()) return hash.finish();
+      hash.update(*piece);
       std::unique_lock lock(mutex);
-      if (!piece || piece->empty()) {
-        if (!piece) error = piece.error();
-        if (piece) digest = hash.finish();
-        ended = true;
-        changed.notify_all();
-        return;
-      }
       changed.wait(lock, [&] { return pieces.size() < kPiecesAhead || abandoned; });
-      if (abandoned) return;
+      if (abandoned) return std::string();
       std::string buffer;
       if (!spare.empty()) {
         buffer = std::move(spare.back());

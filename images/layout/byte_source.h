@@ -32,6 +32,9 @@ class ByteSource {
   // or truncated data and for anything behind it.
   virtual Result<std::string_view> next() = 0;
 
+  // Bytes of the file that were read or passed over so far, some ahead.
+  virtual std::uint64_t taken() const = 0;
+
   // Passes over up to `count` bytes without reading them, where that is possible; returns how many.
   virtual std::int64_t skip(std::int64_t count) = 0;
 };

@@ -173,6 +173,15 @@ std::string agreed_media_type(const json& document, const std::string& promised,
 
 }  // namespace
 
+Error out_of_memory() {
+  Error error;
+  error.code = ErrorCode::resource_exhausted;
+  error.step = "image";
+  error.what = "unpacking it needs more memory than is allowed";
+  error.hint = "images of millions of directories do, and such as are made to";
+  return error;
+}
+
 Error invalid_image(std::string where, std::string what, std::string hint) {
   Error error;
   error.code = ErrorCode::image_invalid;

@@ -69,5 +69,7 @@ std::string manifest_text(const Descriptor& config, const std::vector<Descriptor
 
 // An image_invalid Error, in one line.
 Error invalid_image(std::string where, std::string what, std::string hint = {});
+// resource_exhausted: work on what strangers wrote gets no more memory.
+Error out_of_memory();
 
 }  // namespace cove

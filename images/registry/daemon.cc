@@ -92,13 +92,16 @@ Error refusal(const std::string& name, const HttpAnswer& answer) {
                       "the daemon answers with status " + std::to_string(answer.status) + said);
 }
 
-// One request in a process of its own.
-Result<ConfinedProcess> start_request(const std::string& name,
+// One request in a process of its own, that writes to `out`, if anywhere.
+Result<ConfinedProcess> start_request(const std::string& name, BorrowedFd out,
                                       const std::function<Result<Records>(Http&)>& work) {
   if (Result<void> checked = check_name(name); !checked) return fail(checked.error());
   const Result<std::string> socket = find_daemon();
   if (!socket) return fail(socket.error());
-  return ConfinedProcess::start({}, [&]() -> Result<Records> {
+  Needs needs;
+  if (out) needs.keep = {out.number()};
+  needs.sockets = Sockets::outgoing;
+  return ConfinedProcess::start(needs, [&]() -> Result<Records> {
     HttpHost host;
     host.proxies = false;
     host.socket = *socket;
@@ -128,7 +131,7 @@ Result<std::string> find_daemon() {
 }
 
 Result<std::string> find_daemon_image(const std::string& name) {
-  Result<ConfinedProcess> process = start_request(name, [&](Http& http) -> Result<Records> {
+  Result<ConfinedProcess> process = start_request(name, {}, [&](Http& http) -> Result<Records> {
     const auto answer = http.perform(request_for(name, "json"));
     if (!answer) return fail(answer.error().error);
     if (answer->status != 200) return fail(refusal(name, *answer));
@@ -148,7 +151,7 @@ Result<std::string> find_daemon_image(const std::string& name) {
 }
 
 Result<ConfinedProcess> export_daemon_image(const std::string& name, BorrowedFd out) {
-  return start_request(name, [&](Http& http) -> Result<Records> {
+  return start_request(name, out, [&](Http& http) -> Result<Records> {
     HttpRequest request = request_for(name, "get");
     request.sink = [&](const HttpAnswer&, std::string_view bytes) {
       while (!bytes.empty()) {

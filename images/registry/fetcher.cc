@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
+#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -18,6 +20,9 @@
 
 namespace cove {
 namespace {
+
+// Each request may bring two, and a connection takes some.
+constexpr int kDescriptors = 1024;
 
 enum Kind : std::uint32_t { kManifest, kSmallBlob, kBlob, kCheck };
 
@@ -173,22 +178,38 @@ class Server {
   std::deque<Request> requests_;
 };
 
+// What the resolver and TLS read: their configuration, modules, certificates.
+std::vector<std::string> readable_places() {
+  std::vector<std::string> places{
+      "/etc", "/usr", "/lib", "/lib64", "/nix", "/dev/urandom", "/var/lib/ca-certificates"};
+  for (const char* variable : {"SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF"}) {
+    if (const char* path = std::getenv(variable)) places.emplace_back(path);  // NOLINT
+  }
+  // Often a link into /run.
+  std::error_code missing;
+  places.push_back(std::filesystem::canonical("/etc/resolv.conf", missing));
+  return places;
+}
+
 }  // namespace
 
 Result<Fetcher> Fetcher::start(const std::vector<Endpoint>& endpoints,
                                const FetchSettings& settings, BorrowedFd user_namespace) {
   Result<SocketPair> sockets = make_socket_pair();
   if (!sockets) return fail(sockets.error());
-  Result<ConfinedProcess> process = ConfinedProcess::start(
-      {},
-      [&]() -> Result<Records> {
-        sockets->first.reset();
-        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-          return fail(lost("libcurl cannot be used"));
-        Server(sockets->second, endpoints, settings).serve();
-        return Records{};
-      },
-      user_namespace);
+  Needs needs;
+  needs.user_namespace = user_namespace;
+  needs.keep = {sockets->second.number()};
+  needs.readable = readable_places();
+  needs.sockets = Sockets::outgoing;
+  needs.descriptors = kDescriptors;
+  needs.file_bytes = ~std::uint64_t{0};
+  Result<ConfinedProcess> process = ConfinedProcess::start(needs, [&]() -> Result<Records> {
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+      return fail(lost("libcurl cannot be used"));
+    Server(sockets->second, endpoints, settings).serve();
+    return Records{};
+  });
   if (!process) return fail(process.error());
   return Fetcher(std::move(sockets->first), std::move(*process));
 }

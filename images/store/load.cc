@@ -219,7 +219,7 @@ Result<LoadResult> Load::from_path(const Transport& transport) {
   const Result<Staging> staging = store_.stage();
   if (!staging) return fail(staging.error());
   const Result<std::unique_ptr<Source>> source =
-      make_source(store_, *staging, *opened, options_.limits.bytes);
+      make_source(store_, *staging, *opened, options_.limits);
   if (!source) return fail(source.error());
   const Result<Selected> selected =
       select_image(**source, *staging, opened->transport, options_.platform);
@@ -299,7 +299,7 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
   opened.transport.path = transport.path;
   opened.file = std::move(pipe->reading);
   const Result<std::unique_ptr<Source>> source =
-      make_source(store_, *staging, opened, options_.limits.bytes);
+      make_source(store_, *staging, opened, options_.limits);
   opened.file.reset();  // if it was not read to its end, the daemon's side must not wait for us
   const Result<Records> exported = exporting->finish();
   if (!exported) return fail(exported.error());

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "images/layout/archive.h"
@@ -13,6 +14,7 @@
 #include "images/store_index/files.h"
 #include "images/unpack/confined.h"
 #include "images/unpack/shown_name.h"
+#include "runtime/kernel/directory.h"
 
 namespace cove {
 namespace {
@@ -215,14 +217,34 @@ bool unchanged(const Opened& opened) {
   const BorrowedFd file = opened.stamped ? opened.stamped.borrow() : opened.file.borrow();
   return opened.lasting && fstat(file.number(), &now) == 0 && same_stamp(before, now);
 }
+namespace {
+
+std::set<std::string> blobs_in(const Store& store) {
+  const UniqueFd directory(openat(store.top().number(), "blobs/sha256",
+                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  std::set<std::string> digests;
+  for (const std::string& hex : names_in(directory).value_or(std::vector<std::string>()))
+    digests.insert("sha256:" + hex);
+  return digests;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& staging,
-                                            Opened& opened, std::uint64_t byte_limit) {
+                                            Opened& opened, const UnpackLimits& limits) {
   if (opened.transport.kind == TransportKind::oci_directory) {
-    return std::make_unique<DirectorySource>(store, staging, std::move(opened.file), byte_limit);
+    return std::make_unique<DirectorySource>(store, staging, std::move(opened.file), limits.bytes);
   }
-  Result<ConfinedProcess> process = ConfinedProcess::start({}, [&] {
-    return copy_members(opened.file, staging.directory(), byte_limit,
-                        [&](const std::string& digest) { return store.has(blob_path(digest)); });
+  // Asked before: the process that copies sees nothing of the store.
+  const std::set<std::string> known = blobs_in(store);
+  Needs needs;
+  needs.keep = {opened.file.number()};
+  needs.directory = staging.directory();
+  needs.writes = Writes::files;
+  needs.file_bytes = limits.bytes;
+  Result<ConfinedProcess> process = ConfinedProcess::start(needs, [&] {
+    return copy_members(opened.file, staging.directory(), limits,
+                        [&](const std::string& digest) { return known.contains(digest); });
   });
   if (!process) return fail(process.error());
   Result<Records> records = process->finish();

@@ -11,6 +11,7 @@
 #include "images/layout/documents.h"
 #include "images/store/store.h"
 #include "images/store_index/reference.h"
+#include "images/unpack/layer.h"
 #include "runtime/kernel/fd.h"
 
 namespace cove {
@@ -86,7 +87,7 @@ bool unchanged(const Opened& opened);
 
 // Takes an archive in, in a process of its own. Uses up opened.file.
 Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& staging,
-                                            Opened& opened, std::uint64_t byte_limit);
+                                            Opened& opened, const UnpackLimits& limits);
 
 Error digest_error(const std::string& where, const std::string& expected, const std::string& found);
 // From errno, for the store's own files.

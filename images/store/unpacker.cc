@@ -179,14 +179,19 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
   const BorrowedFd growth = blob.arrival ? blob.arrival->growth.borrow() : BorrowedFd();
   const Ownership ownership =
       store_.ids().kind == LayerIds::caller ? Ownership::caller : Ownership::archive;
-  Result<ConfinedProcess> process = ConfinedProcess::start(
-      unpack_capabilities(),
-      [&]() -> Result<Records> {
-        Result<LayerResult> result = unpack_layer(*file, growth, root, limits_, ownership);
-        if (!result) return fail(result.error());
-        return records_from(*result);
-      },
-      user_namespace_);
+  Needs needs;
+  needs.capabilities = unpack_capabilities();
+  needs.user_namespace = user_namespace_;
+  needs.keep = {file->number()};
+  if (growth) needs.keep.push_back(growth.number());
+  needs.directory = root;
+  needs.writes = Writes::tree;
+  needs.file_bytes = limits_.bytes;
+  Result<ConfinedProcess> process = ConfinedProcess::start(needs, [&]() -> Result<Records> {
+    Result<LayerResult> result = unpack_layer(*file, growth, root, limits_, ownership);
+    if (!result) return fail(result.error());
+    return records_from(*result);
+  });
   if (!process) return fail(process.error());
   running_.push_back({std::move(*process), std::move(directory), blob, staged, diff_id, step});
   return {};
@@ -195,6 +200,8 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
 // The blob's own fault comes before what unpacking it said.
 Result<LayerResult> Unpacker::result_of(Running& running) {
   const Result<Records> records = running.process.finish();
+  for (const std::string& what : running.process.missing())
+    ++notes_["layers unpacked by a process with " + what + ", which this host refuses"];
   const bool broken_off = !records && records.error().code == ErrorCode::network_failed;
   if (records || broken_off) {
     const Result<void> complete = source_.complete(running.blob);

@@ -4,18 +4,21 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string_view>
+
+#include "images/layout/documents.h"
+#include "images/unpack/libraries.h"
 
 namespace cove {
 namespace {
@@ -23,27 +26,10 @@ namespace {
 constexpr std::size_t kAnswerCap = 256 * 1024 * 1024;
 constexpr int kCouldNotConfine = 70;
 
-using CapabilitySet = std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)>;
-
-bool drop_privileges(const std::vector<int>& keep) {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
-  for (int capability = 0; capability <= cap_max_bits() - 1; ++capability) {
-    // Without CAP_SETPCAP the bounding set stays; no_new_privs makes it worthless.
-    const bool kept = std::find(keep.begin(), keep.end(), capability) != keep.end();
-    if (!kept && has_capability(CAP_SETPCAP) && cap_drop_bound(capability) != 0 && errno != EINVAL)
-      return false;
-  }
-  const CapabilitySet left(cap_init(), cap_free);
-  if (!left) return false;
-  for (const int capability : keep) {
-    if (!has_capability(capability)) continue;
-    const cap_value_t value = capability;
-    for (const cap_flag_t flag : {CAP_PERMITTED, CAP_EFFECTIVE}) {
-      if (cap_set_flag(left.get(), flag, 1, &value, CAP_SET) != 0) return false;
-    }
-  }
-  return cap_set_proc(left.get()) == 0;
-}
+// What a host may refuse. The first byte of an answer is 'a' and the sum of what is missing.
+constexpr char kNothingMissing = 'a';
+constexpr char kNamesMissing = 1;  // neither Landlock nor a root of its own
+constexpr char kCallsMissing = 2;
 
 // Its root, whose id is nobody's on the host.
 bool become_root_of(BorrowedFd user_namespace) {
@@ -118,33 +104,81 @@ Result<Records> decode(std::string_view answer, const Error& malformed) {
   return fail(error);
 }
 
-[[noreturn]] void run_child(pid_t parent, int answer_fd, const std::vector<int>& capabilities,
-                            const std::function<Result<Records>()>& work,
-                            BorrowedFd user_namespace) {
-  // The parent may have died before the prctl.
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(kCouldNotConfine);
-  if (user_namespace && !become_root_of(user_namespace)) _exit(kCouldNotConfine);
-  if (!drop_privileges(capabilities)) _exit(kCouldNotConfine);
+// The parent may have died before the prctl.
+bool die_with(pid_t parent) { return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent; }
+
+// The byte that says what is missing; 0 where it must not go on.
+char confine(const Needs& needs, pid_t parent) {
+  char told = kNothingMissing;
+  if (!die_with(parent)) return 0;
+  if (needs.user_namespace && !become_root_of(needs.user_namespace)) return 0;
+  if (!close_other_descriptors(needs)) return 0;
+  const bool own_root = change_root(needs);
+  if (!drop_privileges(needs)) return 0;
   // A credential change clears it.
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(kCouldNotConfine);
+  if (!die_with(parent)) return 0;
+  wipe_environment(needs);
   umask(0);
+  // Their errors are told by who writes.
   signal(SIGPIPE, SIG_IGN);
-  const bool told = write_all(answer_fd, encode(work()));
-  _exit(told ? 0 : 1);
+  signal(SIGXFSZ, SIG_IGN);
+  if (!limit_resources(needs)) return 0;
+  if (!restrict_names(needs) && !own_root) told += kNamesMissing;
+  if (!filter_calls(needs)) told += kCallsMissing;
+  return told;
+}
+
+Error work_error(ErrorCode code, std::string what) {
+  Error error;
+  error.code = code;
+  error.step = "unpack";
+  error.what = std::move(what);
+  return error;
+}
+
+std::string answer_of(const std::function<Result<Records>()>& work) {
+  try {
+    return encode(work());
+  } catch (const std::bad_alloc&) {
+    return encode(fail(out_of_memory()));
+  } catch (const std::exception& thrown) {
+    return encode(fail(work_error(ErrorCode::internal, thrown.what())));
+  }
+}
+
+[[noreturn]] void run_child(pid_t parent, int answer_fd, Needs needs,
+                            const std::function<Result<Records>()>& work) {
+  needs.keep.push_back(answer_fd);
+  const char told = confine(needs, parent);
+  if (told == 0) _exit(kCouldNotConfine);
+  const bool answered = write_all(answer_fd, told + answer_of(work));
+  _exit(answered ? 0 : 1);
+}
+
+Error lost_process(int status) {
+  Error lost =
+      work_error(ErrorCode::sandbox_lost,
+                 "the unpacking process ended without an answer, status " + std::to_string(status));
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kCouldNotConfine) {
+    lost.code = ErrorCode::setup_failed;
+    lost.what = "the unpacking process could not be confined";
+  }
+  if (!WIFSIGNALED(status)) return lost;
+  lost.what =
+      std::string("the unpacking process was killed by ") + strsignal(WTERMSIG(status));  // NOLINT
+  if (WTERMSIG(status) == SIGKILL) lost.hint = "the host may be short of memory";
+  if (WTERMSIG(status) == SIGSYS) {
+    lost.what = "the unpacking process was killed for a system call that it has no need of";
+    lost.hint = "the image may be an attack: keep it, and report this";
+  }
+  return lost;
 }
 
 }  // namespace
 
-bool has_capability(int capability) {
-  const CapabilitySet mine(cap_get_proc(), cap_free);
-  cap_flag_value_t value = CAP_CLEAR;
-  return mine && cap_get_flag(mine.get(), capability, CAP_EFFECTIVE, &value) == 0 &&
-         value == CAP_SET;
-}
-
-Result<ConfinedProcess> ConfinedProcess::start(const std::vector<int>& capabilities,
-                                               const std::function<Result<Records>()>& work,
-                                               BorrowedFd user_namespace) {
+Result<ConfinedProcess> ConfinedProcess::start(const Needs& needs,
+                                               const std::function<Result<Records>()>& work) {
+  ready_libraries();
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0)
     return fail(errno_error(ErrorCode::resource_exhausted, "unpack", "pipe"));
@@ -152,15 +186,14 @@ Result<ConfinedProcess> ConfinedProcess::start(const std::vector<int>& capabilit
   const pid_t self = getpid();
   const pid_t pid = fork();
   if (pid < 0) return fail(errno_error(ErrorCode::resource_exhausted, "unpack", "fork"));
-  if (pid == 0) {
-    read_end.reset();
-    run_child(self, write_end.number(), capabilities, work, user_namespace);
-  }
+  if (pid == 0) run_child(self, write_end.number(), needs, work);
   return ConfinedProcess(pid, std::move(read_end));
 }
 
 ConfinedProcess::ConfinedProcess(ConfinedProcess&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), answer_(std::move(other.answer_)) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      answer_(std::move(other.answer_)),
+      missing_(std::move(other.missing_)) {}
 
 ConfinedProcess::~ConfinedProcess() {
   if (pid_ < 0) return;
@@ -187,21 +220,16 @@ Result<Records> ConfinedProcess::finish() {
   }
   pid_ = -1;
 
-  Error lost;
-  lost.code = ErrorCode::sandbox_lost;
-  lost.step = "unpack";
-  lost.what = "the unpacking process ended without an answer, status " + std::to_string(status);
-  if (WIFSIGNALED(status)) {
-    lost.what = std::string("the unpacking process was killed by ") +
-                strsignal(WTERMSIG(status));  // NOLINT
-    if (WTERMSIG(status) == SIGKILL) lost.hint = "the host may be short of memory";
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == kCouldNotConfine) {
-    lost.code = ErrorCode::setup_failed;
-    lost.what = "the unpacking process could not drop its privileges";
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return fail(lost);
-  return decode(answer, lost);
+  const Error lost = lost_process(status);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || answer.empty()) return fail(lost);
+  remember_missing(answer.front());
+  return decode(std::string_view(answer).substr(1), lost);
+}
+
+void ConfinedProcess::remember_missing(char told) {
+  const int missing = told - kNothingMissing;
+  if (missing & kNamesMissing) missing_.emplace_back("neither Landlock nor a root of its own");
+  if (missing & kCallsMissing) missing_.emplace_back("no filter of system calls");
 }
 
 }  // namespace cove

@@ -4,14 +4,15 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <locale.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <functional>
 #include <memory>
 #include <set>
@@ -19,6 +20,7 @@
 #include "images/layout/byte_source.h"
 #include "images/layout/documents.h"
 #include "images/store_index/files.h"
+#include "images/unpack/libraries.h"
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/directory.h"
 
@@ -32,15 +34,7 @@ constexpr const char* kOpaqueAttribute = "user.overlay.opaque";
 constexpr std::int64_t kMaxId = 65535;
 constexpr std::uint32_t kNobody = 65534;
 constexpr std::size_t kMaxComponent = 255;
-
-Error refused(Rule rule, std::string_view path) {
-  for (const RuleText& text : kRules) {
-    if (text.rule != rule) continue;
-    return invalid_image(shown_name(path),
-                         std::string(text.sentence) + " [" + std::string(text.name) + "]");
-  }
-  return invalid_image(shown_name(path), "refused");
-}
+constexpr int kMaxLinks = 40;  // as in the kernel
 
 bool is_refusal(const Error& error, Rule rule) { return error.what == refused(rule, "").what; }
 
@@ -93,7 +87,8 @@ struct ArchiveFree {
 struct Stream {
   explicit Stream(std::unique_ptr<ByteSource> source) : bytes(std::move(source)) {}
   HashedSource bytes;
-  std::uint64_t limit = 0;
+  UnpackLimits limits;
+  BorrowedFd blob;
   std::optional<Error> error;
   // Some tools (umoci insert) leave out the padding of the last file and the end marker. Go's
   // reader, and so Docker, takes that; libarchive wants the zeros. They may stand for padding and
@@ -101,6 +96,17 @@ struct Stream {
   std::array<char, 1536> padding{};
   bool padded = false;
 
+  // The rule that what came so far breaks.
+  std::optional<Rule> broken() const {
+    if (bytes.count() > limits.bytes) return Rule::limit_bytes;
+    if (bytes.count() <= limits.ratio_floor) return {};
+    // Asked only now: it may still be on its way here.
+    struct stat status {};
+    const bool known = fstat(blob.number(), &status) == 0;
+    const auto compressed = known ? static_cast<std::uint64_t>(status.st_size) : 0U;
+    if (!within_ratio(limits, bytes.count(), compressed)) return Rule::limit_ratio;
+    return {};
+  }
   bool is_padding(const void* block) const {
     const auto* at = static_cast<const char*>(block);
     return std::greater_equal<>()(at, padding.data()) &&
@@ -113,8 +119,8 @@ la_ssize_t read_stream(archive* reader, void* data, const void** buffer) {
   const Result<std::string_view> piece = stream->bytes.next();
   if (!piece) {
     stream->error = piece.error();
-  } else if (stream->bytes.count() > stream->limit) {
-    stream->error = refused(Rule::limit_bytes, "");
+  } else if (const auto rule = stream->broken()) {
+    stream->error = refused(*rule, "");
   } else if (piece->empty() && !stream->padded && stream->bytes.count() > 0) {
     stream->padded = true;
     *buffer = stream->padding.data();
@@ -126,6 +132,8 @@ la_ssize_t read_stream(archive* reader, void* data, const void** buffer) {
   archive_set_error(reader, EIO, "the source failed");
   return -1;
 }
+
+enum class OnMissing { go_on, refuse };
 
 class LayerWriter {
  public:
@@ -147,6 +155,9 @@ class LayerWriter {
     timespec modified;
   };
 
+  Result<void> settle(EntryPath& path);
+  Result<std::string> follow(std::string at, std::string_view path, int& links,
+                             OnMissing on_missing) const;
   Result<BorrowedFd> open_parent(const std::string& path);
   Result<void> make_parents(const std::string& path);
   Result<void> mark_opaque(const std::string& path);
@@ -194,6 +205,65 @@ std::uint32_t known_id(std::int64_t id) {
 // The last part of a path as it lies in its parent; nothing there: false.
 bool look(BorrowedFd parent, const char* name, struct stat& status) {
   return fstatat(parent.number(), name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// Where links lie above the entry, its path becomes that of the place where they lead, in the layer's
+// root. So all that is remembered by path stands for what it was.
+Result<void> LayerWriter::settle(EntryPath& path) {
+  const std::string parent = path.parent();
+  if (parent.empty() || (cached_ && parent == cached_path_)) return {};
+  UniqueFd opened = open_beneath(root_, parent.c_str(), O_PATH | O_DIRECTORY,
+                                 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (opened) {
+    cached_path_ = parent;
+    cached_ = std::move(opened);
+    return {};
+  }
+  if (errno != ELOOP) return {};
+  int links = 0;
+  const Result<std::string> settled = follow("", parent, links, OnMissing::go_on);
+  if (!settled) return fail(settled.error());
+  const std::string name = path.name();
+  path.base = settled->empty() ? 0 : settled->size() + 1;
+  path.text = settled->empty() ? name : *settled + "/" + name;
+  return {};
+}
+
+// `path`, as it is found in the directory `at`, which is reached through no link: the same without
+// links. An absolute link starts in the layer's root. One that leads out by ".." is refused, though
+// the kernel would stop at a root: no tool writes such. Where a link leads there has to be a
+// directory; what was there before the link may be made.
+Result<std::string> LayerWriter::follow(std::string at, std::string_view path, int& links,
+                                        OnMissing on_missing) const {
+  for (std::string_view rest = path; !rest.empty();) {
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    const std::string_view part = rest.substr(0, slash);
+    rest.remove_prefix(std::min(slash + 1, rest.size()));
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      if (at.empty()) return fail(refused(Rule::parent_escapes, path));
+      at.resize(at.find('/') == std::string::npos ? 0 : at.rfind('/'));
+      continue;
+    }
+    std::string next = at.empty() ? std::string(part) : at + "/" + std::string(part);
+    struct stat status {};
+    const bool exists = look(root_, next.c_str(), status);
+    if (exists && S_ISLNK(status.st_mode)) {
+      std::array<char, PATH_MAX> target{};
+      const ssize_t length = readlinkat(root_.number(), next.c_str(), target.data(), target.size());
+      if (length <= 0) return fail(failed(next, "read the link"));
+      if (++links > kMaxLinks) return fail(refused(Rule::parent_escapes, next));
+      const std::string_view text(target.data(), static_cast<std::size_t>(length));
+      auto led = follow(text.starts_with('/') ? std::string() : at, text, links, OnMissing::refuse);
+      if (!led) return led;
+      at = std::move(*led);
+      continue;
+    }
+    if (on_missing == OnMissing::refuse && !(exists && S_ISDIR(status.st_mode)))
+      return fail(refused(Rule::parent_not_directory, next));
+    at = std::move(next);
+  }
+  return at;
 }
 
 Result<BorrowedFd> LayerWriter::open_parent(const std::string& path) {
@@ -509,7 +579,7 @@ Result<void> LayerWriter::make_special(const EntryPath& path, archive_entry* ent
 
 Result<void> LayerWriter::apply(archive* reader, archive_entry* entry) {
   const char* raw = archive_entry_pathname(entry);
-  const Result<EntryPath> path = clean(raw ? raw : "", limits_, Rule::path_dotdot);
+  Result<EntryPath> path = clean(raw ? raw : "", limits_, Rule::path_dotdot);
   if (!path) return fail(path.error());
   if (++result_.entries > limits_.entries) return fail(refused(Rule::limit_entries, path->text));
 
@@ -521,7 +591,13 @@ Result<void> LayerWriter::apply(archive* reader, archive_entry* entry) {
                                         : path->parent().find("/.wh.") != std::string::npos) {
     return fail(refused(Rule::whiteout_name, path->text));
   }
-  if (std::string_view(path->name()).starts_with(kWhiteout)) return white_out(*path);
+  const bool whiteout = std::string_view(path->name()).starts_with(kWhiteout);
+  if (Result<void> settled = settle(*path); !settled) {
+    // Gone anyway, as in white_out.
+    const bool gone = whiteout && is_refusal(settled.error(), Rule::parent_not_directory);
+    return gone && path->name() != kOpaqueMarker ? Result<void>() : settled;
+  }
+  if (whiteout) return white_out(*path);
 
   if (link) return make_link(*path, entry);
   if (directory) return make_directory(*path, entry);
@@ -532,7 +608,8 @@ Result<void> LayerWriter::apply(archive* reader, archive_entry* entry) {
 Result<void> LayerWriter::finish() {
   for (const DirectoryTime& directory : directory_times_) {
     const char* name = directory.path.empty() ? "." : directory.path.c_str();
-    const UniqueFd opened = open_beneath(root_, name, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH);
+    const UniqueFd opened =
+        open_beneath(root_, name, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (!opened) {
       if (errno == ENOENT || errno == ENOTDIR || errno == EXDEV || errno == ELOOP)
         continue;  // replaced since
@@ -544,20 +621,29 @@ Result<void> LayerWriter::finish() {
   return {};
 }
 
-// libarchive converts names to the locale's charset; UTF-8 keeps bytes as they are.
-void use_utf8_names() {
-  static const locale_t kUtf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (kUtf8) uselocale(kUtf8);
+}  // namespace
+
+Error refused(Rule rule, std::string_view path) {
+  for (const RuleText& text : kRules) {
+    if (text.rule != rule) continue;
+    return invalid_image(shown_name(path),
+                         std::string(text.sentence) + " [" + std::string(text.name) + "]");
+  }
+  return invalid_image(shown_name(path), "refused");
 }
 
-}  // namespace
+bool within_ratio(const UnpackLimits& limits, std::uint64_t unpacked, std::uint64_t compressed) {
+  return limits.ratio == 0 || unpacked <= limits.ratio_floor ||
+         unpacked / limits.ratio <= compressed;
+}
 
 Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd root,
                                  const UnpackLimits& limits, Ownership ownership) {
   Result<std::unique_ptr<ByteSource>> source = ByteSource::open(blob, growth);
   if (!source) return fail(source.error());
   Stream stream(std::move(*source));
-  stream.limit = limits.bytes;
+  stream.limits = limits;
+  stream.blob = blob;
   use_utf8_names();
 
   const std::unique_ptr<archive, ArchiveFree> reader(archive_read_new());
@@ -579,6 +665,7 @@ Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd 
   }
   if (stream.error) return fail(*stream.error);
   if (status != ARCHIVE_EOF) {
+    if (archive_errno(reader.get()) == ENOMEM) return fail(out_of_memory());
     const char* text = archive_error_string(reader.get());
     return fail(
         invalid_image("", std::string("is not a tar archive: ") + shown_name(text ? text : "")));
@@ -589,7 +676,7 @@ Result<LayerResult> unpack_layer(BorrowedFd blob, BorrowedFd growth, BorrowedFd 
   for (;;) {
     const Result<std::string_view> piece = stream.bytes.next();
     if (!piece) return fail(piece.error());
-    if (stream.bytes.count() > limits.bytes) return fail(refused(Rule::limit_bytes, ""));
+    if (const auto rule = stream.broken()) return fail(refused(*rule, ""));
     if (piece->empty()) break;
   }
   LayerResult result = writer.take_result();

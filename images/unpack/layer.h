@@ -2,9 +2,10 @@
 // 0:0 character devices, opaque directories get the overlay's mark.
 //
 // The stream is hostile. Nothing is opened or made but relative to the layer's directory, below a
-// parent that openat2 found beneath it (RESOLVE_BENEATH: a link that leads out, or is absolute, is
-// refused by the kernel). Each refusal is one of the rules below, and carries its name. Ordinary
-// oddities (device nodes, foreign ids) are dropped or changed, and told in one note each.
+// parent that openat2 found beneath it (RESOLVE_BENEATH: a link that leads out is refused by the
+// kernel). Links above an entry are followed by hand, an absolute one from the layer's root. Each
+// refusal is one of the rules below, and carries its name. Ordinary oddities (device nodes, foreign
+// ids) are dropped or changed, and told in one note each.
 //
 // Meant to run in a ConfinedProcess; keeps flat memory but for the directories' times.
 #pragma once
@@ -26,6 +27,11 @@ struct UnpackLimits {
   std::uint64_t bytes = std::uint64_t{128}
                         << 30;  // of the uncompressed stream, and of the files' sizes
   std::uint64_t entries = 8'000'000;
+  // Of a compressed layer or archive: how many times its own size it may unpack to, once that is
+  // more than `ratio_floor`; 0: as many as it will. gzip cannot do better than 1032, so this is about
+  // zstd, which makes 4 GiB of zeros of 128 KiB.
+  std::uint64_t ratio = 1100;
+  std::uint64_t ratio_floor = std::uint64_t{4} << 30;  // bytes
   std::size_t path_length = 4095;
   std::size_t path_depth = 256;
 };
@@ -50,6 +56,7 @@ enum class Rule {
   link_target_kind,
   limit_bytes,
   limit_entries,
+  limit_ratio,
 };
 
 struct RuleText {
@@ -57,7 +64,7 @@ struct RuleText {
   std::string_view name;  // stable; appears in messages and in docs/images.md
   std::string_view sentence;
 };
-inline constexpr std::array<RuleText, 14> kRules{{
+inline constexpr std::array<RuleText, 15> kRules{{
     {Rule::path_empty, "path-empty", "the entry has no name, or one that cannot be read"},
     {Rule::path_dotdot, "path-dotdot", "the entry's path holds \"..\""},
     {Rule::path_length, "path-length", "the entry's path, or a part of it, is too long"},
@@ -78,6 +85,8 @@ inline constexpr std::array<RuleText, 14> kRules{{
      "the hard link's target is a directory or a device"},
     {Rule::limit_bytes, "limit-bytes", "the image is larger than the limit"},
     {Rule::limit_entries, "limit-entries", "the image has more entries than the limit"},
+    {Rule::limit_ratio, "limit-ratio",
+     "the compressed data unpacks to more times its size than --max-ratio allows"},
 }};
 
 struct LayerResult {
@@ -91,6 +100,11 @@ struct LayerResult {
   std::vector<std::string> implied;
   std::map<std::string, std::uint64_t> notes;  // what was dropped or changed -> how often
 };
+
+// Whether `compressed` bytes may have become `unpacked`.
+bool within_ratio(const UnpackLimits& limits, std::uint64_t unpacked, std::uint64_t compressed);
+// An image_invalid Error; `path` is shown, and may be empty.
+Error refused(Rule rule, std::string_view path);
 
 // Unpacks `blob` (plain, gzip or zstd) into the empty directory `root`. umask must be 0. With
 // `growth` the blob is still being written (byte_source.h). Errors: image_invalid,

@@ -62,7 +62,7 @@ TEST_P(Varied, IsTheSameWhateverCompressesItsLayers) {
 INSTANTIATE_TEST_SUITE_P(Images, Varied,
                          ::testing::Values("many_layers", "whiteouts", "opaque", "hard_links",
                                            "xattrs", "capabilities", "sparse", "owners", "names",
-                                           "parents", "disorder"),
+                                           "parents", "disorder", "absolute_links"),
                          [](const auto& one) { return std::string(one.param); });
 
 }  // namespace

@@ -33,15 +33,16 @@ class HostileArchive : public ImageStore, public ::testing::WithParamInterface<F
     std::vector<Hostile> all = hostile_layers();
     const std::string victim = scratch_ / "victim", up = "../../../../victim";
     for (const std::string& target : {victim, up}) {
-      all.push_back({"write_through_a_link",
-                     {symlink("a", target), file("a/file", "changed")},
-                     "parent-escapes"});
+      // In the layer's root there is nothing where an absolute link leads.
+      const char* rule = target == victim ? "parent-not-directory" : "parent-escapes";
+      all.push_back(
+          {"write_through_a_link", {symlink("a", target), file("a/file", "changed")}, rule});
       all.push_back({"make_through_a_link",
                      {symlink("a", target), directory("a/new"), file("a/new/file")},
-                     "parent-escapes"});
+                     rule});
       all.push_back({"change_the_mode_through_a_link",
                      {symlink("a", target), directory("a/directory", 0)},
-                     "parent-escapes"});
+                     rule});
       all.push_back({"link_to_a_file_behind_a_link",
                      {symlink("a", target), hard_link("l", "a/file"), file("l", "changed")},
                      "link-target-symlink"});
@@ -77,6 +78,32 @@ TEST_P(HostileArchive, IsRefusedAndLeavesNothing) {
   EXPECT_EQ(tree(store() + "/layers"), layers);
   EXPECT_EQ(count("images/digests"), 1U);
   EXPECT_EQ(run("inspect good:v1").status, 0);
+}
+
+// More than four gibibytes of zeros in frames of 64 MiB, as a layer and as the archive around it. They lie
+// behind the end of the inner archive, where nothing is written.
+TEST_F(ImageStore, RefusesABombOfZstd) {
+  const std::string frame = compressed(std::string(std::size_t{64} << 20U, '\0'), Filter::zstd);
+  const auto with_zeros = [&](std::string bytes) {
+    for (int i = 0; i < 66; ++i) bytes += frame;
+    return bytes;
+  };
+  const std::string bomb = with_zeros(compressed(tar({file("a")}), Filter::zstd));
+  const std::string config = config_json({sha256_of("")});
+  const std::string layer =
+      tar({file("l", bomb), file("c", config),
+           file("manifest.json", R"([{"Config":"c","RepoTags":["b:v1"],"Layers":["l"]}])")});
+  const Outcome in_layer = run("load " + archive("layer.tar", layer));
+  EXPECT_EQ(in_layer.status, 125);
+  EXPECT_NE(in_layer.err.find("[limit-ratio]"), std::string::npos) << in_layer.err;
+  const std::string whole = archive("whole.tar", with_zeros(compressed(layer, Filter::zstd)));
+  const Outcome piped = shell("cat " + whole + " | " + command("load -"));
+  EXPECT_NE(piped.err.find("[limit-ratio]"), std::string::npos) << piped.err;
+  // Taken for what it is, it is another layer than the configuration says.
+  const Outcome allowed = run("load --max-ratio 0 " + archive("layer.tar", layer));
+  EXPECT_EQ(allowed.err.find("[limit-ratio]"), std::string::npos) << allowed.err;
+  EXPECT_EQ(allowed.status, 125);
+  EXPECT_EQ(count("staging"), 0U);
 }
 
 // "Uid:\t1\t2\t3\t4" -> "1"

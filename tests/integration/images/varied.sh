@@ -167,6 +167,24 @@ parents() {
   umoci raw add-layer --image "$layout:t" raw.tar
 }
 
+# Absolute links as parents, in one layer with where they lead; and whiteouts through them.
+absolute_links() {
+  mkdir -p "$root"/al/usr/{lib,share}
+  touch "$root"/al/usr/lib/{old,kept}
+  layer
+  mkdir -p raw/al/usr/lib/sub
+  tar --numeric-owner --no-recursion -cf raw.tar -C raw al/usr/lib al/usr/lib/sub
+  ln -s /al/usr/lib raw/al/lib && ln -s /al/lib raw/al/lib64 && ln -s ../lib/sub raw/al/usr/up
+  tar --numeric-owner -rf raw.tar -C raw al/lib al/lib64 al/usr/up
+  rm raw/al/lib raw/al/lib64 raw/al/usr/up
+  mkdir -p raw/al/lib/{sub,new} raw/al/lib64 raw/al/usr/up
+  echo one >raw/al/lib/one && echo two >raw/al/lib64/two && echo three >raw/al/usr/up/three && echo four >raw/al/lib/new/four
+  touch raw/al/lib/.wh.old && chmod 0711 raw/al/lib/new && touch -d '2004-04-04T04:04:04Z' raw/al/lib/new
+  tar --numeric-owner --no-recursion -rf raw.tar -C raw al/lib/one al/lib64/two al/usr/up/three al/lib/.wh.old al/lib/new/four \
+    al/lib/new al/usr/lib  # at last: umoci leaves a directory the time of a removal through a link
+  umoci raw add-layer --image "$layout:t" raw.tar
+}
+
 # Docker's old builders' form: parents are not in the layer, and a directory's own entry comes behind what it holds.
 disorder() {
   mkdir -p raw/late/inside raw/without/parents

@@ -245,6 +245,26 @@ TEST_F(Layer, FollowsRelativeLinksInsideTheLayerAsParents) {
   EXPECT_EQ(testing::read_file(in_root("usr/lib/so")), "here");
 }
 
+TEST_F(Layer, FollowsAbsoluteLinksInTheLayersRootAsParents) {
+  Entry below = directory("lib/below", 0711);
+  below.seconds = 1'111'111'111;
+  const auto result = unpack({directory("usr"), directory("usr/lib"), symlink("lib", "/usr/lib"),
+                              symlink("lib64", "//usr/./../lib"), file("lib/so", "here"),
+                              file("lib64/other", "there"), below, file("lib/made/file"),
+                              file("lib/.wh.gone", ""), file("lib/hidden/.wh..wh..opq", ""),
+                              symlink("usr/lib/up", "../.."), file("lib/up/top")});
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_EQ(testing::read_file(in_root("usr/lib/so")), "here");
+  EXPECT_EQ(testing::read_file(in_root("usr/lib/other")), "there");
+  EXPECT_EQ(status("usr/lib/below").st_mtim.tv_sec, 1'111'111'111);
+  EXPECT_TRUE(exists("top"));
+  EXPECT_TRUE(is_whiteout("usr/lib/gone"));
+  EXPECT_TRUE(S_ISLNK(status("lib").st_mode));
+  EXPECT_EQ(result->opaque, std::vector<std::string>{"usr/lib/hidden"});
+  EXPECT_EQ(result->implied, (std::vector<std::string>{"", "usr/lib/hidden", "usr/lib/made"}));
+  expect_outside_untouched();
+}
+
 TEST_F(Layer, ForgetsACachedParentThatWasReplaced) {
   const auto result =
       unpack({directory("a"), file("a/one"), symlink("a", "b"), directory("b"), file("a/two")});
@@ -312,6 +332,28 @@ TEST_F(Layer, TakesAnArchiveWithoutItsFinalPadding) {
   const auto cut = unpack_bytes(bytes);
   ASSERT_FALSE(cut) << "zeros may not stand for content";
   EXPECT_NE(cut.error().what.find("truncated"), std::string::npos) << cut.error().message();
+}
+
+TEST_F(Layer, RefusesWhatUnpacksToTooManyTimesItsSize) {
+  const std::string zeros = tar({file("zeros", std::string(5'000'000, '\0'))});
+  UnpackLimits limits;
+  limits.ratio_floor = 4'000'000;
+  const auto bomb = unpack_bytes(testing::compressed(zeros, Filter::zstd), limits);
+  ASSERT_FALSE(bomb);
+  EXPECT_NE(bomb.error().what.find("[limit-ratio]"), std::string::npos) << bomb.error().message();
+  EXPECT_TRUE(unpack_bytes(testing::compressed(zeros, Filter::gzip), limits))
+      << "as many times as gzip can are always taken";
+  EXPECT_TRUE(unpack_bytes(zeros, limits));
+  // Behind the archive's end, where nothing is written, too.
+  const std::string behind = tar({file("a")}) + std::string(5'000'000, '\0');
+  EXPECT_FALSE(unpack_bytes(testing::compressed(behind, Filter::zstd), limits));
+  limits.ratio = 0;
+  EXPECT_TRUE(unpack_bytes(testing::compressed(zeros, Filter::zstd), limits));
+  limits = {};
+  EXPECT_TRUE(unpack_bytes(testing::compressed(zeros, Filter::zstd), limits)) << "small";
+  limits.ratio = 10;
+  limits.ratio_floor = 1'000'000;
+  EXPECT_FALSE(unpack_bytes(testing::compressed(zeros, Filter::gzip), limits));
 }
 
 class HostileLayer : public Layer, public ::testing::WithParamInterface<testing::Hostile> {};
