@@ -29,6 +29,7 @@ struct Program {
   }
 };
 
+void add_build(Program& program);
 void add_import(Program& program);
 void add_inspect(Program& program);
 void add_load(Program& program);
