@@ -178,21 +178,6 @@ void Packer::add_attributes(archive_entry* entry, BorrowedFd file) {
   }
 }
 
-// Where the file has data. libarchive wants the whole file all the same, and leaves out the holes.
-void add_holes(archive_entry* entry, BorrowedFd file, const struct stat& status) {
-  constexpr blkcnt_t kBlock = 512;
-  if (status.st_blocks * kBlock >= status.st_size) return;
-  off_t data = lseek(file.number(), 0, SEEK_DATA);
-  if (data < 0 && errno == ENXIO) archive_entry_sparse_add_entry(entry, status.st_size, 0);
-  while (data >= 0) {
-    const off_t hole = lseek(file.number(), data, SEEK_HOLE);
-    if (hole < 0) break;
-    archive_entry_sparse_add_entry(entry, data, hole - data);
-    data = lseek(file.number(), hole, SEEK_DATA);
-  }
-  lseek(file.number(), 0, SEEK_SET);
-}
-
 Result<void> Packer::begin(archive_entry* entry) {
   good_ = good_ && archive_write_header(writer_.get(), entry) >= ARCHIVE_WARN;
   return good_ ? Result<void>() : write_failed();
@@ -221,7 +206,6 @@ Result<void> Packer::add_file(BorrowedFd file, const std::string& path) {
   const Entry entry = entry_for(path, before);
   if (link_to_earlier(entry.get(), path, before)) return begin(entry.get());
   add_attributes(entry.get(), file);
-  add_holes(entry.get(), file, before);
   if (Result<void> begun = begin(entry.get()); !begun) return begun;
   const auto size = static_cast<std::uint64_t>(before.st_size);
   if (Result<void> written = write_data(file, path, size); !written) return written;

@@ -1,5 +1,7 @@
 // A directory as the tar stream of a layer (pax, gzip): owners, modes, times to the nanosecond, hard
-// links, holes, file capabilities and user.* attributes. The same tree gives the same tar stream.
+// links, file capabilities and user.* attributes. The same tree gives the same tar stream. Holes are
+// written as zeros, which cost next to nothing: Docker and Podman cannot save a layer again that says
+// where its files have holes.
 //
 // Others may write there meanwhile. Every directory and file is opened by its last name alone, below
 // the directory that holds it, with openat2: no link is followed, and no other file system entered,
