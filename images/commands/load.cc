@@ -1,9 +1,8 @@
 #include "images/store/load.h"
 
 #include <chrono>
-#include <ostream>
 
-#include "images/commands/print.h"
+#include "images/commands/loaded.h"
 #include "images/commands/program.h"
 #include "images/store/ids.h"
 
@@ -55,24 +54,8 @@ Result<void> load(Program& program, LoadOptions options) {
   options.ids = *ids;
   const Result<LoadResult> result = load_image(options);
   if (!result) return fail(result.error());
-  if (program.format() == OutputFormat::quiet) return {};
-  const std::string name = result->names.empty() ? "" : result->names.front();
-  if (program.format() == OutputFormat::json) {
-    program.out << dump({{"name", name},
-                         {"names", result->names},
-                         {"digest", result->digest},
-                         {"layers", result->layers},
-                         {"size", result->size},
-                         {"already_loaded", result->already_loaded},
-                         {"notes", result->notes}})
-                << '\n';
-    return {};
-  }
-  for (const std::string& note : result->notes) program.err << "note: " << note << '\n';
-  program.out << (result->already_loaded ? "Up to date: " : "Loaded ")
-              << (name.empty() ? "an image without a name" : name) << " ("
-              << short_digest(result->digest) << ", " << plural(result->layers, "layer") << ", "
-              << mebibyte_text(result->size) << ")\n";
+  show_loaded(result->already_loaded ? "Up to date:" : "Loaded", *result, program.format(),
+              program.out, program.err);
   return {};
 }
 

@@ -29,6 +29,8 @@ struct Program {
   }
 };
 
+void add_build(Program& program);
+void add_import(Program& program);
 void add_inspect(Program& program);
 void add_load(Program& program);
 void add_login(Program& program);

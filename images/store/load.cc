@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-#include <set>
 
 #include "images/registry/daemon.h"
 #include "images/registry/reference.h"
-#include "images/store/mend.h"
+#include "images/store/publish.h"
 #include "images/store/registry_source.h"
 #include "images/store/select.h"
 #include "images/store/source.h"
@@ -18,63 +17,9 @@
 #include "images/store/unpacker.h"
 #include "images/store_index/files.h"
 #include "images/store_index/reference.h"
-#include "images/unpack/merged.h"
 
 namespace cove {
 namespace {
-
-// The layers as they are to be stacked. Of equal layers the topmost stays (overlayfs takes no
-// directory twice, and it hides all that the lower one shows); below a layer with an opaque root
-// there is nothing to be seen.
-std::vector<std::string> stack(const std::vector<std::string>& diff_ids, const Store& store) {
-  std::vector<std::string> layers;
-  for (auto diff_id = diff_ids.rbegin(); diff_id != diff_ids.rend(); ++diff_id) {
-    if (std::find(layers.begin(), layers.end(), *diff_id) != layers.end()) continue;
-    layers.push_back(*diff_id);
-    if (hides_layers_below(store.path(layer_path(*diff_id)))) break;
-  }
-  std::reverse(layers.begin(), layers.end());
-  return layers;
-}
-
-ImageRecord make_record(const Selected& selected, const Store& store,
-                        std::vector<std::string> layers) {
-  ImageRecord record;
-  record.digest = selected.manifest.digest;
-  record.layers = std::move(layers);
-  record.layer_count = selected.configuration.diff_ids.size();
-  record.created = selected.configuration.created;
-  record.config = selected.configuration.config;
-  std::set<std::string> counted;
-  for (const Blob& blob : selected.blobs) {
-    if (counted.insert(blob.descriptor.digest).second) record.size += blob.descriptor.size;
-  }
-  std::vector<std::string> directories;
-  for (const std::string& layer : record.layers)
-    directories.push_back(store.path(layer_path(layer)));
-  record.passwd = read_merged_file(directories, "etc/passwd");
-  record.group = read_merged_file(directories, "etc/group");
-  record.ids = store.ids();
-  return record;
-}
-// An image of which the store has every part.
-std::optional<ImageRecord> complete_image(const Store& store, const std::string& digest) {
-  if (!is_digest(digest)) return {};
-  Result<ImageRecord> image = read_image_record(store.directory(), digest);
-  if (!image) return {};
-  const bool unpacked =
-      std::all_of(image->layers.begin(), image->layers.end(),
-                  [&](const std::string& layer) { return store.has(layer_path(layer)); });
-  const Result<StoredManifest> stored = store.manifest_of(image->digest);
-  if (!unpacked || !stored) return {};
-  const std::vector<Descriptor>& layers = stored->manifest.layers;
-  const bool complete = store.has(blob_path(stored->manifest.config.digest)) &&
-                        std::all_of(layers.begin(), layers.end(), [&](const Descriptor& layer) {
-                          return store.has(blob_path(layer.digest));
-                        });
-  if (!complete) return {};
-  return *image;
-}
 
 // What a transport gave when it was loaded.
 std::optional<TransportRecord> read_transport_record(const Store& store, const std::string& file) {
@@ -98,7 +43,7 @@ std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opene
       !same_stamp(*record, opened.state))
     return {};
   names = record->names;
-  return complete_image(store, record->digest);
+  return complete_image(store.directory(), record->digest);
 }
 
 struct Pipe {
@@ -108,55 +53,6 @@ Result<Pipe> make_pipe() {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(io_error("pipe2", ""));
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
-
-bool has_name(const Store& store, const std::string& name, const std::string& digest) {
-  const Result<ImageFacts> facts = find_image(store.directory(), name);
-  return facts && facts->digest == digest;
-}
-
-Result<void> name_again(const Store& store, const ImageRecord& record,
-                        const std::vector<std::string>& names) {
-  const bool named = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
-    return has_name(store, name, record.digest);
-  });
-  if (named) return {};
-  const Result<StoredManifest> manifest = store.manifest_of(record.digest);
-  if (!manifest) return fail(manifest.error());
-  const Result<FileLock> lock = store.lock_index();
-  if (!lock) return fail(lock.error());
-  return store.put_image(record, manifest->descriptor, names);
-}
-
-// Content first, one syncfs, then the names that lead to it.
-Result<ImageRecord> publish(const Store& store, const Staging& staging, const Selected& selected,
-                            const Unpacker& unpacker, const std::vector<std::string>& names) {
-  if (Result<void> flushed = store.flush(); !flushed) return fail(flushed.error());
-  for (const Blob& blob : selected.blobs) {
-    if (blob.staged.empty()) continue;
-    const Result<void> moved =
-        store.publish(staging, blob.staged, blob_path(blob.descriptor.digest));
-    // Two descriptors may share one blob: the second time it is not in staging any more.
-    if (!moved && moved.error().sys_errno == ENOENT && store.has(blob_path(blob.descriptor.digest)))
-      continue;
-    if (!moved) return fail(moved.error());
-  }
-  for (const Unpacker::Unpacked& layer : unpacker.unpacked()) {
-    Result<void> moved = store.publish(staging, layer.implied, implied_path(layer.diff_id));
-    if (moved) moved = store.publish(staging, layer.staged, layer_path(layer.diff_id));
-    if (!moved) return fail(moved.error());
-  }
-  for (const char* name : {"blobs/sha256", "implied", "layers"}) {
-    if (auto flushed = store.flush_directory(name); !flushed) return fail(flushed.error());
-  }
-  std::vector<std::string> layers = stack(selected.configuration.diff_ids, store);
-  if (auto mended = mend_directories(layers, store, staging); !mended) return fail(mended.error());
-  ImageRecord record = make_record(selected, store, std::move(layers));
-  const Result<FileLock> lock = store.lock_index();
-  if (!lock) return fail(lock.error());
-  if (Result<void> put = store.put_image(record, selected.manifest, names); !put)
-    return fail(put.error());
-  return record;
 }
 
 // One load, its store open and its content locked.
@@ -182,7 +78,7 @@ Result<LoadResult> Load::known(const ImageRecord& record,
                                const std::vector<std::string>& names_before) {
   LoadResult result;
   result.names = names_.empty() ? names_before : names_;
-  if (Result<void> named = name_again(store_, record, result.names); !named)
+  if (Result<void> named = name_image(store_, record, result.names); !named)
     return fail(named.error());
   result.digest = record.digest;
   result.layers = record.layer_count;
@@ -197,16 +93,8 @@ Result<LoadResult> Load::unpack(const Staging& staging, Source& source, const Se
   for (const Blob& blob : selected.blobs) {  // also of layers that were unpacked already
     if (Result<void> complete = source.complete(blob); !complete) return fail(complete.error());
   }
-  LoadResult result;
-  result.names = names_.empty() ? selected.names : names_;
-  const Result<ImageRecord> record = publish(store_, staging, selected, unpacker, result.names);
-  if (!record) return fail(record.error());
-  result.digest = record->digest;
-  result.layers = record->layer_count;
-  result.size = record->size;
-  for (const auto& [text, count] : unpacker.notes())
-    result.notes.push_back(text + ": " + std::to_string(count));
-  return result;
+  return publish_image(store_, staging, selected, unpacker,
+                       names_.empty() ? selected.names : names_);
 }
 
 Result<LoadResult> Load::from_path(const Transport& transport) {
@@ -250,7 +138,7 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
     if (!name && names_.empty()) return fail(name.error());
     if (name) own_names.push_back(std::move(*name));
   }
-  if (const auto record = complete_image(store_, reference->digest))
+  if (const auto record = complete_image(store_.directory(), reference->digest))
     return known(*record, own_names);  // content that has not changed, since it is named by digest
 
   const Result<std::vector<Endpoint>> endpoints = endpoints_for(*reference, options_.registries);
@@ -265,7 +153,8 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
   if (!top) return fail(top.error());
   Result<Documents> documents = follow_indexes(source, *top, options_.platform);
   if (!documents) return fail(documents.error());
-  if (const auto record = complete_image(store_, documents->manifest_blob.descriptor.digest))
+  if (const auto record =
+          complete_image(store_.directory(), documents->manifest_blob.descriptor.digest))
     return known(*record, own_names);
   Result<Selected> selected = select_layers(source, std::move(*documents));
   if (!selected) return fail(selected.error());
@@ -283,7 +172,7 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
     if (Result<std::string> name = normal_name(asked)) own_names.push_back(std::move(*name));
   }
   if (const auto before = read_transport_record(store_, record_file)) {
-    if (const auto record = complete_image(store_, before->digest))
+    if (const auto record = complete_image(store_.directory(), before->digest))
       return known(*record, own_names);
   }
 

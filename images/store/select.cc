@@ -7,7 +7,6 @@
 #include <array>
 #include <set>
 
-#include "images/layout/byte_source.h"
 #include "images/layout/sha256.h"
 #include "images/unpack/shown_name.h"
 
@@ -180,18 +179,6 @@ Result<DockerImage> choose_docker_image(const std::vector<DockerImage>& images,
       "choose one, as docker-archive:FILE:NAME, of: " + listed(offered)));
 }
 
-std::string layer_media_type(Compression compression) {
-  switch (compression) {
-    case Compression::gzip:
-      return "application/vnd.oci.image.layer.v1.tar+gzip";
-    case Compression::zstd:
-      return "application/vnd.oci.image.layer.v1.tar+zstd";
-    case Compression::none:
-      break;
-  }
-  return "application/vnd.oci.image.layer.v1.tar";
-}
-
 Result<Compression> compression_in(const Source& source, const Blob& blob) {
   const Result<UniqueFd> file = source.open(blob);
   if (!file) return fail(file.error());
@@ -251,20 +238,38 @@ Result<Selected> select_docker(Source& source, const Staging& staging, const Tra
     selected.layers.push_back(*layer);
     selected.blobs.push_back(*layer);
   }
-  const std::string manifest = manifest_text(config->descriptor, descriptors);
-  Blob made;
-  made.staged = "manifest";
-  made.descriptor.media_type = "application/vnd.oci.image.manifest.v1+json";
-  made.descriptor.digest = sha256_of(manifest);
-  made.descriptor.size = manifest.size();
-  if (auto written = staging.write_file(made.staged, manifest); !written)
-    return fail(written.error());
-  selected.manifest = made.descriptor;
+  const Result<Blob> made = stage_manifest(staging, config->descriptor, descriptors);
+  if (!made) return fail(made.error());
+  selected.manifest = made->descriptor;
   selected.blobs.push_back(*config);
-  selected.blobs.push_back(made);
+  selected.blobs.push_back(*made);
   return selected;
 }
 }  // namespace
+
+std::string layer_media_type(Compression compression) {
+  switch (compression) {
+    case Compression::gzip:
+      return "application/vnd.oci.image.layer.v1.tar+gzip";
+    case Compression::zstd:
+      return "application/vnd.oci.image.layer.v1.tar+zstd";
+    case Compression::none:
+      break;
+  }
+  return "application/vnd.oci.image.layer.v1.tar";
+}
+
+Result<Blob> stage_manifest(const Staging& staging, const Descriptor& config,
+                            const std::vector<Descriptor>& layers) {
+  const std::string text = manifest_text(config, layers);
+  Blob made;
+  made.staged = "manifest";
+  made.descriptor.media_type = "application/vnd.oci.image.manifest.v1+json";
+  made.descriptor.digest = sha256_of(text);
+  made.descriptor.size = text.size();
+  if (auto written = staging.write_file(made.staged, text); !written) return fail(written.error());
+  return made;
+}
 
 Result<Documents> follow_indexes(Source& source, Descriptor top, const Platform& platform) {
   for (int depth = 0; depth < kMaxIndexDepth; ++depth) {

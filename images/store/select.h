@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cove/result.h"
+#include "images/layout/byte_source.h"
 #include "images/layout/documents.h"
 #include "images/store/source.h"
 #include "images/store/store.h"
@@ -36,5 +37,10 @@ struct Documents {
 };
 Result<Documents> follow_indexes(Source& source, Descriptor top, const Platform& platform);
 Result<Selected> select_layers(Source& source, Documents documents);
+
+// For images that bring no manifest: one is made, in staging.
+std::string layer_media_type(Compression compression);
+Result<Blob> stage_manifest(const Staging& staging, const Descriptor& config,
+                            const std::vector<Descriptor>& layers);
 
 }  // namespace cove

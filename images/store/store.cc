@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "images/store/build_record.h"
 #include "images/store_index/files.h"
 #include "runtime/kernel/directory.h"
 
@@ -25,9 +26,9 @@ constexpr const char* kStep = "image store";
 constexpr const char* kLayout = "{\"imageLayoutVersion\": \"1.0.0\"}\n";
 constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr int kMaxIndexDepth = 4;
-constexpr std::array<const char*, 9> kDirectories{
-    "blobs",        "blobs/sha256",      "layers", "implied", "images", "images/digests",
-    "images/names", "images/transports", "staging"};
+constexpr std::array<const char*, 10> kDirectories{
+    "blobs",         "blobs/sha256",   "layers",       "implied",           "images",
+    "images/builds", "images/digests", "images/names", "images/transports", "staging"};
 
 Error store_error(const char* action, const std::string& where) {
   const bool no_space = errno == ENOSPC || errno == EDQUOT;
@@ -506,6 +507,13 @@ Result<std::uint64_t> Store::collect_garbage() const {
     const Result<TransportRecord> record =
         transport_record_from(text.value_or(std::string()), path);
     if (record && has(record_path(record->digest))) continue;
+    if (unlinkat(top_.number(), path.c_str(), 0) != 0) return fail(store_error("unlink", path));
+  }
+  for (const std::string& name : list(top_, "images/builds")) {
+    const std::string path = "images/builds/" + name;
+    const std::optional<std::string> digest =
+        build_from(read_in(top_, path, kRecordCap).value_or(std::string()));
+    if (digest && has(record_path(*digest))) continue;
     if (unlinkat(top_.number(), path.c_str(), 0) != 0) return fail(store_error("unlink", path));
   }
   return freed;

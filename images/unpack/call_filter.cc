@@ -130,6 +130,8 @@ void allow_names(AllowList& list, const Needs& needs) {
   } else {
     list.allow({SYS_openat});
   }
+  if (!needs.readable.empty())
+    list.allow({SYS_openat2, SYS_getdents64, SYS_readlinkat, SYS_flistxattr, SYS_fgetxattr});
   if (needs.writes != Writes::tree) return;
   list.allow({SYS_openat2, SYS_getdents64, SYS_mkdirat, SYS_symlinkat, SYS_readlinkat, SYS_unlinkat,
               SYS_renameat, SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_utimensat,

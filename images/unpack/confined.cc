@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t kAnswerCap = 256 * 1024 * 1024;
 constexpr int kCouldNotConfine = 70;
+constexpr std::size_t kErrorParts = 6;
 
 // What a host may refuse. The first byte of an answer is 'a' and the sum of what is missing.
 constexpr char kNothingMissing = 'a';
@@ -54,17 +55,22 @@ void append(std::string& answer, std::string_view text) {
   answer.append(text);
 }
 
+// kErrorParts strings.
+void append(std::string& answer, const Error& error) {
+  append(answer, std::to_string(static_cast<int>(error.code)));
+  append(answer, std::to_string(error.sys_errno));
+  for (const std::string* part : {&error.step, &error.what, &error.where, &error.hint})
+    append(answer, *part);
+}
+
 std::string encode(const Result<Records>& result) {
   std::string answer = result ? "R" : "E";
   if (result) {
     for (const std::string& record : *result) append(answer, record);
     return answer;
   }
-  const Error& error = result.error();
-  append(answer, std::to_string(static_cast<int>(error.code)));
-  append(answer, std::to_string(error.sys_errno));
-  for (const std::string* part : {&error.step, &error.what, &error.where, &error.hint})
-    append(answer, *part);
+  append(answer, result.error());
+  for (const Error& more : result.error().more) append(answer, more);
   return answer;
 }
 
@@ -73,6 +79,20 @@ int number_in(const std::string& text) {
   int number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
+}
+
+Error error_from(const std::string* parts) {
+  Error error;
+  const int code = number_in(parts[0]);
+  error.code = code >= 0 && code <= static_cast<int>(ErrorCode::internal)
+                   ? static_cast<ErrorCode>(code)
+                   : ErrorCode::internal;
+  error.sys_errno = number_in(parts[1]);
+  error.step = parts[2];
+  error.what = parts[3];
+  error.where = parts[4];
+  error.hint = parts[5];
+  return error;
 }
 
 Result<Records> decode(std::string_view answer, const Error& malformed) {
@@ -90,18 +110,11 @@ Result<Records> decode(std::string_view answer, const Error& malformed) {
     answer.remove_prefix(size);
   }
   if (!failed) return records;
-  if (records.size() != 6) return fail(malformed);
-  Error error;
-  const int code = number_in(records[0]);
-  error.code = code >= 0 && code <= static_cast<int>(ErrorCode::internal)
-                   ? static_cast<ErrorCode>(code)
-                   : ErrorCode::internal;
-  error.sys_errno = number_in(records[1]);
-  error.step = records[2];
-  error.what = records[3];
-  error.where = records[4];
-  error.hint = records[5];
-  return fail(error);
+  if (records.empty() || records.size() % kErrorParts != 0) return fail(malformed);
+  std::vector<Error> mistakes;
+  for (std::size_t at = 0; at < records.size(); at += kErrorParts)
+    mistakes.push_back(error_from(&records[at]));
+  return fail(one_error(std::move(mistakes)));
 }
 
 // The parent may have died before the prctl.

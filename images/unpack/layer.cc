@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <set>
@@ -35,6 +36,7 @@ constexpr std::int64_t kMaxId = 65535;
 constexpr std::uint32_t kNobody = 65534;
 constexpr std::size_t kMaxComponent = 255;
 constexpr int kMaxLinks = 40;  // as in the kernel
+constexpr std::size_t kHole = 64 * 1024;  // zeros that are worth one
 
 bool is_refusal(const Error& error, Rule rule) { return error.what == refused(rule, "").what; }
 
@@ -464,6 +466,23 @@ Result<void> LayerWriter::make_directory(const EntryPath& path, archive_entry* e
   return {};
 }
 
+bool all_zero(std::string_view bytes) {
+  return bytes.front() == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
+// Long runs of zeros become holes: few tools say in a layer where a sparse file has its holes, since
+// few others could read it.
+std::size_t zeros_before(std::string_view bytes) {
+  std::size_t zeros = 0;
+  while (bytes.size() - zeros >= kHole && all_zero(bytes.substr(zeros, kHole))) zeros += kHole;
+  return zeros;
+}
+std::size_t data_before_zeros(std::string_view bytes) {
+  std::size_t data = kHole;
+  while (data + kHole <= bytes.size() && !all_zero(bytes.substr(data, kHole))) data += kHole;
+  return data + kHole <= bytes.size() ? data : bytes.size();
+}
+
 Result<void> LayerWriter::write_data(int file, const std::string& path, archive* reader,
                                      std::uint64_t size) {
   std::uint64_t end = 0;
@@ -477,15 +496,17 @@ Result<void> LayerWriter::write_data(int file, const std::string& path, archive*
       return fail(invalid_image(shown_name(path), archive_error_string(reader)));
     if (length > 0 && stream_.is_padding(block))
       return fail(invalid_image(shown_name(path), "the archive is truncated"));
-    const char* bytes = static_cast<const char*>(block);
-    if (length > 0) end = static_cast<std::uint64_t>(offset) + length;
-    while (length > 0) {  // sparse files: what lies between blocks stays a hole
-      const ssize_t written = pwrite(file, bytes, length, offset);
+    std::string_view bytes(static_cast<const char*>(block), length);
+    while (!bytes.empty()) {  // what lies between blocks stays a hole, too
+      const std::size_t hole = zeros_before(bytes);
+      const ssize_t written = hole > 0
+                                  ? static_cast<ssize_t>(hole)
+                                  : pwrite(file, bytes.data(), data_before_zeros(bytes), offset);
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) return fail(failed(path, "write"));
-      bytes += written;
+      bytes.remove_prefix(static_cast<std::size_t>(written));
       offset += written;
-      length -= static_cast<std::size_t>(written);
+      if (hole == 0) end = static_cast<std::uint64_t>(offset);
     }
   }
   if (end < size && ftruncate(file, static_cast<off_t>(size)) != 0)
