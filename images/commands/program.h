@@ -35,6 +35,7 @@ void add_login(Program& program);
 void add_logout(Program& program);
 void add_pull(Program& program);
 void add_ls(Program& program);
+void add_prune(Program& program);
 void add_rm(Program& program);
 void add_save(Program& program);
 void add_tag(Program& program);
