@@ -49,5 +49,6 @@ void add_registry_options(CLI::App& command, RegistrySettings& registries, Fetch
 // What both ways to load have: --name, --platform, those of registries and of limits.
 void add_load_options(CLI::App& command, Program& program, LoadOptions& options);
 Result<void> load(Program& program, LoadOptions options);
+void add_keep_blobs_option(CLI::App& command, KeepBlobs& keep);
 
 }  // namespace cove

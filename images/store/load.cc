@@ -1,6 +1,7 @@
 #include "images/store/load.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,8 +58,9 @@ ImageRecord make_record(const Selected& selected, const Store& store,
   record.ids = store.ids();
   return record;
 }
-// An image of which the store has every part.
-std::optional<ImageRecord> complete_image(const Store& store, const std::string& digest) {
+// An image of which the store has every part that is to be kept, as it is to be from now on.
+std::optional<ImageRecord> complete_image(const Store& store, const std::string& digest,
+                                          KeepBlobs keep) {
   if (!is_digest(digest)) return {};
   Result<ImageRecord> image = read_image_record(store.directory(), digest);
   if (!image) return {};
@@ -69,10 +71,12 @@ std::optional<ImageRecord> complete_image(const Store& store, const std::string&
   if (!unpacked || !stored) return {};
   const std::vector<Descriptor>& layers = stored->manifest.layers;
   const bool complete = store.has(blob_path(stored->manifest.config.digest)) &&
-                        std::all_of(layers.begin(), layers.end(), [&](const Descriptor& layer) {
-                          return store.has(blob_path(layer.digest));
-                        });
+                        (keep == KeepBlobs::no ||
+                         std::all_of(layers.begin(), layers.end(), [&](const Descriptor& layer) {
+                           return store.has(blob_path(layer.digest));
+                         }));
   if (!complete) return {};
+  image->keeps_blobs = keep == KeepBlobs::yes;
   return *image;
 }
 
@@ -89,7 +93,7 @@ std::optional<TransportRecord> read_transport_record(const Store& store, const s
 }
 
 // The image that this archive gave when it was loaded, if neither it nor the store has changed.
-std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opened,
+std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opened, KeepBlobs keep,
                                          std::vector<std::string>& names) {
   if (!opened.lasting) return {};
   const std::optional<TransportRecord> record =
@@ -98,7 +102,7 @@ std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opene
       !same_stamp(*record, opened.state))
     return {};
   names = record->names;
-  return complete_image(store, record->digest);
+  return complete_image(store, record->digest, keep);
 }
 
 struct Pipe {
@@ -120,7 +124,12 @@ Result<void> name_again(const Store& store, const ImageRecord& record,
   const bool named = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
     return has_name(store, name, record.digest);
   });
-  if (named) return {};
+  const Result<ImageRecord> known = read_image_record(store.directory(), record.digest);
+  if (named && known && known->keeps_blobs == record.keeps_blobs) {
+    // That it was used is all there is to say; on a store that is read-only it stays unsaid.
+    utimensat(store.top().number(), record_path(record.digest).c_str(), nullptr, 0);
+    return {};
+  }
   const Result<StoredManifest> manifest = store.manifest_of(record.digest);
   if (!manifest) return fail(manifest.error());
   const Result<FileLock> lock = store.lock_index();
@@ -128,11 +137,24 @@ Result<void> name_again(const Store& store, const ImageRecord& record,
   return store.put_image(record, manifest->descriptor, names);
 }
 
+// All, or all but the layers'.
+std::vector<Blob> blobs_to_keep(const Selected& selected, KeepBlobs keep) {
+  std::vector<Blob> blobs = selected.blobs;
+  if (keep == KeepBlobs::yes) return blobs;
+  std::erase_if(blobs, [&](const Blob& blob) {
+    return std::any_of(selected.layers.begin(), selected.layers.end(), [&](const Blob& layer) {
+      return layer.descriptor.digest == blob.descriptor.digest;
+    });
+  });
+  return blobs;
+}
+
 // Content first, one syncfs, then the names that lead to it.
 Result<ImageRecord> publish(const Store& store, const Staging& staging, const Selected& selected,
-                            const Unpacker& unpacker, const std::vector<std::string>& names) {
+                            const Unpacker& unpacker, KeepBlobs keep,
+                            const std::vector<std::string>& names) {
   if (Result<void> flushed = store.flush(); !flushed) return fail(flushed.error());
-  for (const Blob& blob : selected.blobs) {
+  for (const Blob& blob : blobs_to_keep(selected, keep)) {
     if (blob.staged.empty()) continue;
     const Result<void> moved =
         store.publish(staging, blob.staged, blob_path(blob.descriptor.digest));
@@ -152,6 +174,7 @@ Result<ImageRecord> publish(const Store& store, const Staging& staging, const Se
   std::vector<std::string> layers = stack(selected.configuration.diff_ids, store);
   if (auto mended = mend_directories(layers, store, staging); !mended) return fail(mended.error());
   ImageRecord record = make_record(selected, store, std::move(layers));
+  record.keeps_blobs = keep == KeepBlobs::yes;
   const Result<FileLock> lock = store.lock_index();
   if (!lock) return fail(lock.error());
   if (Result<void> put = store.put_image(record, selected.manifest, names); !put)
@@ -199,7 +222,8 @@ Result<LoadResult> Load::unpack(const Staging& staging, Source& source, const Se
   }
   LoadResult result;
   result.names = names_.empty() ? selected.names : names_;
-  const Result<ImageRecord> record = publish(store_, staging, selected, unpacker, result.names);
+  const Result<ImageRecord> record =
+      publish(store_, staging, selected, unpacker, options_.keep_blobs, result.names);
   if (!record) return fail(record.error());
   result.digest = record->digest;
   result.layers = record->layer_count;
@@ -213,7 +237,7 @@ Result<LoadResult> Load::from_path(const Transport& transport) {
   Result<Opened> opened = open_transport(transport);
   if (!opened) return fail(opened.error());
   std::vector<std::string> names_before;
-  if (const auto record = loaded_before(store_, *opened, names_before))
+  if (const auto record = loaded_before(store_, *opened, options_.keep_blobs, names_before))
     return known(*record, names_before);
 
   const Result<Staging> staging = store_.stage();
@@ -250,7 +274,7 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
     if (!name && names_.empty()) return fail(name.error());
     if (name) own_names.push_back(std::move(*name));
   }
-  if (const auto record = complete_image(store_, reference->digest))
+  if (const auto record = complete_image(store_, reference->digest, options_.keep_blobs))
     return known(*record, own_names);  // content that has not changed, since it is named by digest
 
   const Result<std::vector<Endpoint>> endpoints = endpoints_for(*reference, options_.registries);
@@ -265,7 +289,8 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
   if (!top) return fail(top.error());
   Result<Documents> documents = follow_indexes(source, *top, options_.platform);
   if (!documents) return fail(documents.error());
-  if (const auto record = complete_image(store_, documents->manifest_blob.descriptor.digest))
+  const std::string& digest = documents->manifest_blob.descriptor.digest;
+  if (const auto record = complete_image(store_, digest, options_.keep_blobs))
     return known(*record, own_names);
   Result<Selected> selected = select_layers(source, std::move(*documents));
   if (!selected) return fail(selected.error());
@@ -283,7 +308,7 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
     if (Result<std::string> name = normal_name(asked)) own_names.push_back(std::move(*name));
   }
   if (const auto before = read_transport_record(store_, record_file)) {
-    if (const auto record = complete_image(store_, before->digest))
+    if (const auto record = complete_image(store_, before->digest, options_.keep_blobs))
       return known(*record, own_names);
   }
 
