@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "images/layout/documents.h"
+#include "images/store/disk_space.h"
 #include "images/store/listed_blobs.h"
 #include "images/store/source.h"
 #include "images/store_index/files.h"
@@ -17,14 +18,9 @@
 namespace cove {
 namespace {
 
-constexpr std::uint64_t kBlock = 512;  // of st_blocks, whatever the file system's are
 constexpr std::size_t kSizeCap = 32;
 
 std::string size_path(const std::string& hex) { return "sizes/" + hex; }
-
-std::uint64_t bytes_on_disk(const struct stat& status) {
-  return static_cast<std::uint64_t>(status.st_blocks) * kBlock;
-}
 
 std::vector<std::string> list(BorrowedFd top, const char* path) {
   const UniqueFd directory(openat(top.number(), path, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -37,39 +33,6 @@ Result<std::string> read_in(BorrowedFd top, const std::string& path, std::size_t
   if (!file) return fail(io_error("open", path));
   return read_regular(file, cap, Oversize::refuse, path);
 }
-
-class TreeMeter {
- public:
-  Result<std::uint64_t> measure(BorrowedFd parent, const std::string& name) {
-    const Result<void> added = add(parent, name);
-    return added ? Result<std::uint64_t>(bytes_) : fail(added.error());
-  }
-
- private:
-  Result<void> add(BorrowedFd parent, const std::string& name) {
-    struct stat status {};
-    if (fstatat(parent.number(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-      return fail(io_error("look at", name));
-    const bool directory = S_ISDIR(status.st_mode);
-    if (!directory && status.st_nlink > 1 && !linked_.insert(status.st_ino).second) return {};
-    bytes_ += bytes_on_disk(status);
-    return directory ? add_below(parent, name) : Result<void>();
-  }
-
-  Result<void> add_below(BorrowedFd parent, const std::string& name) {
-    const UniqueFd directory(
-        openat(parent.number(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    const auto names = directory ? names_in(directory) : std::nullopt;
-    if (!names) return fail(io_error("list", name));
-    for (const std::string& child : *names) {
-      if (Result<void> added = add(directory, child); !added) return added;
-    }
-    return {};
-  }
-
-  std::uint64_t bytes_ = 0;
-  std::set<ino_t> linked_;  // files with several names that were counted
-};
 
 std::optional<std::uint64_t> known_size(BorrowedFd top, const std::string& hex) {
   const std::string text = read_in(top, size_path(hex), kSizeCap).value_or("");
@@ -90,7 +53,7 @@ void remember_size(BorrowedFd top, const std::string& hex, std::uint64_t bytes) 
 
 Result<std::uint64_t> layer_size(BorrowedFd top, const std::string& hex) {
   if (const auto known = known_size(top, hex)) return *known;
-  const Result<std::uint64_t> bytes = TreeMeter().measure(top, "layers/" + hex);
+  const Result<std::uint64_t> bytes = bytes_on_disk(top, "layers/" + hex);
   if (bytes) remember_size(top, hex, *bytes);
   return bytes;
 }
@@ -122,7 +85,7 @@ class Stocktaker {
     for (const std::string& hex : list(top_, "blobs/sha256")) {
       const std::string path = "blobs/sha256/" + hex;
       if (fstatat(top_.number(), path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
-        inventory_.content[path] = bytes_on_disk(status);
+        inventory_.content[path] = allocated_bytes(status);
     }
     for (const std::string& hex : list(top_, "layers")) {
       const Result<std::uint64_t> bytes = layer_size(top_, hex);

@@ -11,6 +11,7 @@
 
 #include "images/registry/daemon.h"
 #include "images/registry/reference.h"
+#include "images/store/disk_space.h"
 #include "images/store/mend.h"
 #include "images/store/registry_source.h"
 #include "images/store/select.h"
@@ -38,6 +39,15 @@ std::vector<std::string> stack(const std::vector<std::string>& diff_ids, const S
   return layers;
 }
 
+std::uint64_t packed_size(const Selected& selected) {
+  std::uint64_t size = 0;
+  std::set<std::string> counted;
+  for (const Blob& blob : selected.blobs) {
+    if (counted.insert(blob.descriptor.digest).second) size += blob.descriptor.size;
+  }
+  return size;
+}
+
 ImageRecord make_record(const Selected& selected, const Store& store,
                         std::vector<std::string> layers) {
   ImageRecord record;
@@ -46,10 +56,7 @@ ImageRecord make_record(const Selected& selected, const Store& store,
   record.layer_count = selected.configuration.diff_ids.size();
   record.created = selected.configuration.created;
   record.config = selected.configuration.config;
-  std::set<std::string> counted;
-  for (const Blob& blob : selected.blobs) {
-    if (counted.insert(blob.descriptor.digest).second) record.size += blob.descriptor.size;
-  }
+  record.size = packed_size(selected);
   std::vector<std::string> directories;
   for (const std::string& layer : record.layers)
     directories.push_back(store.path(layer_path(layer)));
@@ -215,16 +222,19 @@ Result<LoadResult> Load::known(const ImageRecord& record,
 }
 
 Result<LoadResult> Load::unpack(const Staging& staging, Source& source, const Selected& selected) {
+  const auto failed = [&](const Error& error) {
+    return fail(say_room(error, store_, staging, packed_size(selected)));
+  };
   Unpacker unpacker(store_, staging, source, options_.limits);
-  if (Result<void> unpacked = unpacker.unpack(selected); !unpacked) return fail(unpacked.error());
+  if (Result<void> unpacked = unpacker.unpack(selected); !unpacked) return failed(unpacked.error());
   for (const Blob& blob : selected.blobs) {  // also of layers that were unpacked already
-    if (Result<void> complete = source.complete(blob); !complete) return fail(complete.error());
+    if (Result<void> complete = source.complete(blob); !complete) return failed(complete.error());
   }
   LoadResult result;
   result.names = names_.empty() ? selected.names : names_;
   const Result<ImageRecord> record =
       publish(store_, staging, selected, unpacker, options_.keep_blobs, result.names);
-  if (!record) return fail(record.error());
+  if (!record) return failed(record.error());
   result.digest = record->digest;
   result.layers = record->layer_count;
   result.size = record->size;
@@ -244,13 +254,16 @@ Result<LoadResult> Load::from_path(const Transport& transport) {
   if (!staging) return fail(staging.error());
   const Result<std::unique_ptr<Source>> source =
       make_source(store_, *staging, *opened, options_.limits.bytes);
-  if (!source) return fail(source.error());
+  const bool sized = S_ISREG(opened->state.st_mode) && !opened->stamped;
+  const auto archive_size =
+      sized ? std::optional(static_cast<std::uint64_t>(opened->state.st_size)) : std::nullopt;
+  if (!source) return fail(say_room(source.error(), store_, *staging, archive_size));
   const Result<Selected> selected =
       select_image(**source, *staging, opened->transport, options_.platform);
   if (!selected) {
     Error error = selected.error();
     if (error.where.empty()) error.where = opened->transport.path;
-    return fail(error);
+    return fail(say_room(error, store_, *staging, archive_size));
   }
   Result<LoadResult> result = unpack(*staging, **source, *selected);
   if (!result || !unchanged(*opened)) return result;
@@ -293,7 +306,7 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
   if (const auto record = complete_image(store_, digest, options_.keep_blobs))
     return known(*record, own_names);
   Result<Selected> selected = select_layers(source, std::move(*documents));
-  if (!selected) return fail(selected.error());
+  if (!selected) return fail(say_room(selected.error(), store_, *staging, std::nullopt));
   selected->names = own_names;
   return unpack(*staging, source, *selected);
 }
