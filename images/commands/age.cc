@@ -1,5 +1,6 @@
 #include "images/commands/age.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -73,11 +74,12 @@ Result<seconds> parse_age(std::string_view text) {
 
 std::string age_text(seconds age) {
   if (age < seconds(1)) return "just now";
-  for (const Step& step : kSteps) {
-    if (age >= step.from) return std::to_string(age / step.unit) + " " + step.noun + " ago";
-  }
-  if (age >= std::chrono::hours(1)) return "About an hour ago";
-  return age >= std::chrono::minutes(1) ? "About a minute ago" : "1 second ago";
+  if (age == seconds(1)) return "1 second ago";
+  if (age / std::chrono::minutes(1) == 1) return "About a minute ago";
+  if (age / std::chrono::hours(1) == 1) return "About an hour ago";
+  const auto step = std::find_if(kSteps.begin(), kSteps.end(),
+                                 [&](const Step& each) { return age >= each.from; });
+  return std::to_string(age / step->unit) + " " + step->noun + " ago";
 }
 
 std::string rfc3339_text(std::chrono::sys_seconds time) {
@@ -90,17 +92,26 @@ std::string rfc3339_text(std::chrono::sys_seconds time) {
 }
 
 std::optional<std::chrono::sys_seconds> parse_rfc3339(const std::string& text) {
-  int year = 0, hour = 0, minute = 0, second = 0, end = 0;
-  unsigned month = 0, day = 0;
-  if (std::sscanf(text.c_str(), "%4d-%2u-%2u%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour,
-                  &minute, &second, &end) != 6 ||
-      end != 19)
-    return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
-                                         std::chrono::day(day)};
+  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:dd";
+  if (text.size() < kForm.size()) return std::nullopt;
+  for (std::size_t at = 0; at < kForm.size(); ++at) {
+    const char c = text[at];
+    const bool fits = kForm[at] == 'd'   ? c >= '0' && c <= '9'
+                      : kForm[at] == 'T' ? c == 'T' || c == 't' || c == ' '
+                                         : c == kForm[at];
+    if (!fits) return std::nullopt;
+  }
+  const auto number = [&](std::size_t at, std::size_t digits) {
+    return std::stoi(text.substr(at, digits));
+  };
+  const int hour = number(11, 2), minute = number(14, 2), second = number(17, 2);
+  const std::chrono::year_month_day date{std::chrono::year(number(0, 4)),
+                                         std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                         std::chrono::day(static_cast<unsigned>(number(8, 2)))};
   if (!date.ok() || hour > 23 || minute > 59 || second > 60) return std::nullopt;
-  std::size_t zone = 19;
-  if (zone < text.size() && text[zone] == '.') zone = text.find_first_not_of("0123456789", 20);
+  std::size_t zone = kForm.size();
+  if (zone < text.size() && text[zone] == '.')
+    zone = text.find_first_not_of("0123456789", zone + 1);
   if (zone == std::string::npos) return std::nullopt;
   const auto offset = parse_offset(std::string_view(text).substr(zone));
   if (!offset) return std::nullopt;
