@@ -179,8 +179,7 @@ class Engine::Impl {
       if (!described) return fail(described.error());
       return HeldImage{std::move(*described), {}, true};
     }
-    if (!spec.image)
-      return HeldImage{};  // planning refuses it, with everything else that is wrong
+    if (!spec.image) return HeldImage{};  // planning refuses it, with everything else that is wrong
     const std::string store = options_.store.empty() ? default_store() : options_.store;
     auto found = hold_image(store, *spec.image);
     if (found || !is_transport(*spec.image) || found.error().code != ErrorCode::image_not_found)

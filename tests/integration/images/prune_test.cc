@@ -310,7 +310,21 @@ TEST_F(PrunedStore, NotesWhenAnImageWasUsed) {
   EXPECT_EQ(used(), after) << "once a minute will do";
 }
 
-// Half of a record's file and its blobs and layers, before and after: all moments of a prune.
+TEST_F(PrunedStore, NeedsNotToBeWritableForALaunch) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to mount the store read-only";
+  load("a:v1");
+  use_was("a:v1", hours(5));
+  const auto before = std::filesystem::last_write_time(record_of("a:v1"));
+  std::string command;
+  for (const std::string& word : run_of("a:v1", "print fine")) command += " " + word;
+  const Outcome outcome = shell("unshare -m sh -c 'mount --bind " + store() + " " + store() +
+                                " && mount -o remount,ro,bind " + store() + " &&" + command + "'");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("fine"), std::string::npos) << outcome.out;
+  EXPECT_EQ(std::filesystem::last_write_time(record_of("a:v1")), before);
+}
+
+// A prune that is killed at any moment.
 TEST_F(PrunedStore, IsSoundAfterKillsOfAPrune) {
   int killed = 0;
   for (int round = 0; round < 60; ++round) {
