@@ -61,6 +61,14 @@ std::string unique_name() {
   return name;
 }
 
+// What write_in and put_image call a file until it has its name.
+bool is_temporary(const std::string& name) {
+  const std::size_t dash = name.find('-');
+  return name.starts_with('.') && dash != std::string::npos && name.size() == dash + 9 &&
+         name.find_first_not_of("0123456789", 1) == dash &&
+         name.find_first_not_of("0123456789abcdef", dash + 1) == std::string::npos;
+}
+
 std::vector<std::string> list(BorrowedFd top, const char* path) {
   const UniqueFd directory(openat(top.number(), path, O_PATH | O_DIRECTORY | O_CLOEXEC));
   return directory ? names_in(directory).value_or(std::vector<std::string>{})
@@ -575,8 +583,21 @@ Result<void> Store::collect_blobs(std::uint64_t& freed) const {
   return {};
 }
 
+// Of killed processes: whoever writes holds a lock that we hold now.
+Result<void> Store::collect_temporaries() const {
+  for (const char* directory : {".", "images/digests", "images/names", "images/transports"}) {
+    for (const std::string& name : list(top_, directory)) {
+      const std::string path = std::string(directory) + "/" + name;
+      if (is_temporary(name) && unlinkat(top_.number(), path.c_str(), 0) != 0)
+        return fail(store_error("unlink", path));
+    }
+  }
+  return {};
+}
+
 Result<std::uint64_t> Store::collect_garbage() const {
   std::uint64_t freed = 0;
+  if (Result<void> gone = collect_temporaries(); !gone) return fail(gone.error());
   if (Result<void> blobs = collect_blobs(freed); !blobs) return fail(blobs.error());
   if (Result<void> layers = collect_layers(); !layers) return fail(layers.error());
   for (const std::string& name : list(top_, "images/transports")) {

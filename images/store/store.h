@@ -137,6 +137,7 @@ class Store {
   Result<void> put_record(const ImageRecord& record) const;
   Result<void> collect_blobs(std::uint64_t& freed) const;
   Result<void> collect_layers() const;
+  Result<void> collect_temporaries() const;
   Result<void> remove_stale_staging() const;
   Result<Staging> make_staging() const;  // with the index locked
 

@@ -108,6 +108,20 @@ TEST_F(PrunedStore, LosesImagesWithoutANameAndContentOfNobody) {
   EXPECT_EQ(prune("")["freed"], 0);
 }
 
+TEST_F(PrunedStore, LosesWhatKilledProcessesHaveNotFinishedWriting) {
+  load("a:v1");
+  const std::string digests = store() + "/images/digests/";
+  for (const char* name : {".123-0123abcd", ".somebodys", ".nfs-0123"})
+    write_file(digests + name, "x");
+  write_file(store() + "/.7-01234567", "x");
+  ASSERT_EQ(run("prune -q").status, 0);
+  EXPECT_FALSE(std::filesystem::exists(digests + ".123-0123abcd"));
+  EXPECT_FALSE(std::filesystem::exists(store() + "/.7-01234567"));
+  EXPECT_TRUE(std::filesystem::exists(digests + ".somebodys"));
+  EXPECT_TRUE(std::filesystem::exists(digests + ".nfs-0123"));
+  EXPECT_EQ(images(), "a:v1 ");
+}
+
 TEST_F(PrunedStore, LosesAllWithAll) {
   load("a:v1");
   load("b:v1");
