@@ -16,9 +16,10 @@ void add_commands(cove::Program& program) {
   program.app.add_option(
       "--store", program.store,
       "The image store (default: $COVE_ROOT, /var/lib/cove, or below $XDG_DATA_HOME)");
-  for (const auto add : {cove::add_load, cove::add_pull, cove::add_import, cove::add_build,
-                         cove::add_login, cove::add_logout, cove::add_ls, cove::add_inspect,
-                         cove::add_save, cove::add_tag, cove::add_verify, cove::add_rm})
+  for (const auto add :
+       {cove::add_load, cove::add_pull, cove::add_import, cove::add_build, cove::add_login,
+        cove::add_logout, cove::add_ls, cove::add_inspect, cove::add_save, cove::add_tag,
+        cove::add_verify, cove::add_prune, cove::add_rm})
     add(program);
 }
 

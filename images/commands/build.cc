@@ -213,7 +213,7 @@ Result<void> build_image(const BuildWords& words, Program& program) {
 
   const bool forced = words.no_cache || words.rebuild || words.pull;
   const auto before = forced ? std::nullopt : read_build(program.store, build->digest);
-  const bool unchanged = before && complete_image(program.store, *before);
+  const bool unchanged = before && complete_image(program.store, *before, KeepBlobs::yes);
   Result<LoadResult> result = unchanged ? keep(program.store, *build, *before, Remember::no)
                                         : build_anew(*build, words, program);
   if (!result) return fail(result.error());

@@ -41,6 +41,7 @@ void add_load_options(CLI::App& command, Program& program, LoadOptions& options)
   add_json_option(command, program);
   add_quiet_option(command, program);
   add_limit_options(command, options.limits);
+  add_keep_blobs_option(command, options.keep_blobs);
   add_registry_options(command, options.registries, options.fetch);
   command
       .add_option("--parallel", options.fetch.parallel, "Layers to download at a time (default 3)")

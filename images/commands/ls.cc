@@ -1,70 +1,97 @@
 #include <algorithm>
+#include <array>
 #include <iomanip>
-#include <map>
 #include <ostream>
 
+#include "images/commands/age.h"
 #include "images/commands/print.h"
 #include "images/commands/program.h"
-#include "images/store_index/record.h"
+#include "images/store/ids.h"
+#include "images/store/inventory.h"
 
 namespace cove {
 namespace {
 
 using nlohmann::ordered_json;
 
-struct ListedImage {
+struct Row {
   std::string name;  // empty: none
-  ImageRecord record;
+  const InventoriedImage* image;
 };
 
 // By name; images without one behind.
-Result<std::vector<ListedImage>> list_images(const std::string& store) {
-  std::map<std::string, ImageRecord> records;
-  for (const std::string& digest : digests_of(store)) {
-    Result<ImageRecord> record = read_image_record(store, digest);
-    if (!record && record.error().sys_errno == ENOENT) continue;  // removed just now
-    if (!record) return fail(record.error());
-    records.emplace(digest, std::move(*record));
+std::vector<Row> rows_of(const Inventory& inventory) {
+  std::vector<Row> rows;
+  for (const InventoriedImage& image : inventory.images) {
+    for (const std::string& name : image.names) rows.push_back({name, &image});
+    if (image.names.empty()) rows.push_back({"", &image});
   }
-  std::vector<ListedImage> images;
-  std::map<std::string, bool> named;
-  for (const std::string& name : names_of(store)) {
-    const Result<ImageFacts> facts = find_image(store, name);
-    if (!facts || !records.contains(facts->digest)) continue;
-    named[facts->digest] = true;
-    images.push_back({name, records.at(facts->digest)});
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& one, const Row& other) {
+    return std::pair(one.name.empty(), one.name) < std::pair(other.name.empty(), other.name);
+  });
+  return rows;
+}
+
+void print_json(const Inventory& inventory, std::ostream& out) {
+  ordered_json list = ordered_json::array();
+  for (const Row& row : rows_of(inventory)) {
+    const InventoriedImage& image = *row.image;
+    list.push_back({{"name", row.name},
+                    {"digest", image.record.digest},
+                    {"layers", image.record.layer_count},
+                    {"size", inventory.bytes_of(image.content)},
+                    {"shared_size", inventory.shared_bytes_of(image)},
+                    {"packed_size", image.record.size},
+                    {"keeps_blobs", image.record.keeps_blobs},
+                    {"created", image.record.created},
+                    {"last_used", rfc3339_text(image.last_used)}});
   }
-  for (const auto& [digest, record] : records) {
-    if (!named[digest]) images.push_back({"", record});
+  out << dump(list) << '\n';
+}
+
+constexpr std::size_t kColumns = 7;
+using Cells = std::array<std::string, kColumns>;
+
+void print_table(const std::vector<Cells>& lines, std::ostream& out) {
+  std::array<std::size_t, kColumns> widths{};
+  for (const Cells& line : lines) {
+    for (std::size_t at = 0; at < kColumns; ++at)
+      widths[at] = std::max(widths[at], line[at].size() + 2);
   }
-  return images;
+  for (const Cells& line : lines) {
+    out << std::left;
+    for (std::size_t at = 0; at + 1 < kColumns; ++at)
+      out << std::setw(static_cast<int>(widths[at])) << line[at];
+    out << line.back() << '\n';
+  }
+}
+
+void print_text(const Inventory& inventory, std::ostream& out) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  std::vector<Cells> lines{{"NAME", "DIGEST", "LAYERS", "SIZE", "SHARED", "CREATED", "LAST USED"}};
+  for (const Row& row : rows_of(inventory)) {
+    const InventoriedImage& image = *row.image;
+    const auto created = parse_rfc3339(image.record.created);
+    lines.push_back({row.name.empty() ? "-" : row.name, short_digest(image.record.digest),
+                     std::to_string(image.record.layer_count),
+                     mebibyte_text(inventory.bytes_of(image.content)),
+                     mebibyte_text(inventory.shared_bytes_of(image)),
+                     created ? age_text(now - *created) : "-", age_text(now - image.last_used)});
+  }
+  print_table(lines, out);
 }
 
 Result<void> list(const std::string& store, OutputFormat format, std::ostream& out) {
-  const Result<std::vector<ListedImage>> images = list_images(store);
-  if (!images) return fail(images.error());
-  if (format == OutputFormat::json) {
-    ordered_json list = ordered_json::array();
-    for (const ListedImage& image : *images) {
-      list.push_back({{"name", image.name},
-                      {"digest", image.record.digest},
-                      {"layers", image.record.layer_count},
-                      {"size", image.record.size},
-                      {"created", image.record.created}});
-    }
-    out << dump(list) << '\n';
-    return {};
+  // Only to measure layers are rights needed that a plain user has in a user namespace alone.
+  if (has_unmeasured_layers(store)) {
+    if (const Result<StoreIds> ids = settle_store_ids(store); !ids) return fail(ids.error());
   }
-  std::size_t width = sizeof("NAME") - 1;
-  for (const ListedImage& image : *images) width = std::max(width, image.name.size());
-  const int column = static_cast<int>(width) + 2;
-  out << std::left << std::setw(column) << "NAME" << std::setw(22) << "DIGEST" << std::setw(8)
-      << "LAYERS"
-      << "SIZE\n";
-  for (const ListedImage& image : *images) {
-    out << std::setw(column) << (image.name.empty() ? "-" : image.name) << std::setw(22)
-        << short_digest(image.record.digest) << std::setw(8) << image.record.layer_count
-        << mebibyte_text(image.record.size) << '\n';
+  const Result<Inventory> inventory = take_inventory(store);
+  if (!inventory) return fail(inventory.error());
+  if (format == OutputFormat::json) {
+    print_json(*inventory, out);
+  } else {
+    print_text(*inventory, out);
   }
   return {};
 }

@@ -22,4 +22,10 @@ void add_limit_options(CLI::App& command, UnpackLimits& limits) {
       ->check(CLI::Range(1, 4095));
 }
 
+void add_keep_blobs_option(CLI::App& command, KeepBlobs& keep) {
+  command.add_flag_callback(
+      "--no-keep-blobs", [&keep] { keep = KeepBlobs::no; },
+      "Keep layers only as they are unpacked: half of the place, but no save, and no repair");
+}
+
 }  // namespace cove

@@ -37,6 +37,7 @@ void add_login(Program& program);
 void add_logout(Program& program);
 void add_pull(Program& program);
 void add_ls(Program& program);
+void add_prune(Program& program);
 void add_rm(Program& program);
 void add_save(Program& program);
 void add_tag(Program& program);
@@ -50,5 +51,6 @@ void add_registry_options(CLI::App& command, RegistrySettings& registries, Fetch
 // What both ways to load have: --name, --platform, those of registries and of limits.
 void add_load_options(CLI::App& command, Program& program, LoadOptions& options);
 Result<void> load(Program& program, LoadOptions options);
+void add_keep_blobs_option(CLI::App& command, KeepBlobs& keep);
 
 }  // namespace cove

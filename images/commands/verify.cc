@@ -35,9 +35,12 @@ Result<void> verify(const std::string& directory, Repair repair, OutputFormat fo
     out << dump({{"images", verified->images},
                  {"layers", verified->layers},
                  {"blobs", verified->blobs},
-                 {"damage", damage}})
+                 {"damage", damage},
+                 {"unverifiable", verified->unverifiable}})
         << '\n';
   } else if (format == OutputFormat::text) {
+    for (const std::string& layer : verified->unverifiable)
+      out << layer << ": cannot be compared or repaired, since its blob was not kept\n";
     out << "Verified " << plural(verified->images, "image") << ": "
         << plural(verified->layers, "layer") << ", " << plural(verified->blobs, "blob") << '\n';
   }

@@ -288,7 +288,7 @@ Result<LoadResult> import_image(const ImportOptions& options, RootFilesystem roo
     return fail(named(is_root.error(), root.shown));
 
   Result<LoadResult> published =
-      publish_image(*store, *staging, *selected, unpacker, options.names);
+      publish_image(*store, *staging, *selected, unpacker, KeepBlobs::yes, options.names);
   if (published) published->notes.insert(published->notes.begin(), notes.begin(), notes.end());
   return published;
 }

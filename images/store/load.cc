@@ -1,6 +1,7 @@
 #include "images/store/load.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "images/registry/daemon.h"
 #include "images/registry/reference.h"
+#include "images/store/disk_space.h"
 #include "images/store/publish.h"
 #include "images/store/registry_source.h"
 #include "images/store/select.h"
@@ -34,7 +36,7 @@ std::optional<TransportRecord> read_transport_record(const Store& store, const s
 }
 
 // The image that this archive gave when it was loaded, if neither it nor the store has changed.
-std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opened,
+std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opened, KeepBlobs keep,
                                          std::vector<std::string>& names) {
   if (!opened.lasting) return {};
   const std::optional<TransportRecord> record =
@@ -43,7 +45,7 @@ std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opene
       !same_stamp(*record, opened.state))
     return {};
   names = record->names;
-  return complete_image(store.directory(), record->digest);
+  return complete_image(store.directory(), record->digest, keep);
 }
 
 struct Pipe {
@@ -88,33 +90,42 @@ Result<LoadResult> Load::known(const ImageRecord& record,
 }
 
 Result<LoadResult> Load::unpack(const Staging& staging, Source& source, const Selected& selected) {
+  const auto failed = [&](const Error& error) {
+    return fail(say_room(error, store_, staging, packed_size(selected)));
+  };
   Unpacker unpacker(store_, staging, source, options_.limits);
-  if (Result<void> unpacked = unpacker.unpack(selected); !unpacked) return fail(unpacked.error());
+  if (Result<void> unpacked = unpacker.unpack(selected); !unpacked) return failed(unpacked.error());
   for (const Blob& blob : selected.blobs) {  // also of layers that were unpacked already
-    if (Result<void> complete = source.complete(blob); !complete) return fail(complete.error());
+    if (Result<void> complete = source.complete(blob); !complete) return failed(complete.error());
   }
-  return publish_image(store_, staging, selected, unpacker,
-                       names_.empty() ? selected.names : names_);
+  Result<LoadResult> result =
+      publish_image(store_, staging, selected, unpacker, options_.keep_blobs,
+                    names_.empty() ? selected.names : names_);
+  if (!result) return failed(result.error());
+  return result;
 }
 
 Result<LoadResult> Load::from_path(const Transport& transport) {
   Result<Opened> opened = open_transport(transport);
   if (!opened) return fail(opened.error());
   std::vector<std::string> names_before;
-  if (const auto record = loaded_before(store_, *opened, names_before))
+  if (const auto record = loaded_before(store_, *opened, options_.keep_blobs, names_before))
     return known(*record, names_before);
 
   const Result<Staging> staging = store_.stage();
   if (!staging) return fail(staging.error());
   const Result<std::unique_ptr<Source>> source =
       make_source(store_, *staging, *opened, options_.limits);
-  if (!source) return fail(source.error());
+  const bool sized = S_ISREG(opened->state.st_mode) && !opened->stamped;
+  const auto archive_size =
+      sized ? std::optional(static_cast<std::uint64_t>(opened->state.st_size)) : std::nullopt;
+  if (!source) return fail(say_room(source.error(), store_, *staging, archive_size));
   const Result<Selected> selected =
       select_image(**source, *staging, opened->transport, options_.platform);
   if (!selected) {
     Error error = selected.error();
     if (error.where.empty()) error.where = opened->transport.path;
-    return fail(error);
+    return fail(say_room(error, store_, *staging, archive_size));
   }
   Result<LoadResult> result = unpack(*staging, **source, *selected);
   if (!result || !unchanged(*opened)) return result;
@@ -138,7 +149,8 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
     if (!name && names_.empty()) return fail(name.error());
     if (name) own_names.push_back(std::move(*name));
   }
-  if (const auto record = complete_image(store_.directory(), reference->digest))
+  if (const auto record =
+          complete_image(store_.directory(), reference->digest, options_.keep_blobs))
     return known(*record, own_names);  // content that has not changed, since it is named by digest
 
   const Result<std::vector<Endpoint>> endpoints = endpoints_for(*reference, options_.registries);
@@ -153,11 +165,11 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
   if (!top) return fail(top.error());
   Result<Documents> documents = follow_indexes(source, *top, options_.platform);
   if (!documents) return fail(documents.error());
-  if (const auto record =
-          complete_image(store_.directory(), documents->manifest_blob.descriptor.digest))
+  const std::string& digest = documents->manifest_blob.descriptor.digest;
+  if (const auto record = complete_image(store_.directory(), digest, options_.keep_blobs))
     return known(*record, own_names);
   Result<Selected> selected = select_layers(source, std::move(*documents));
-  if (!selected) return fail(selected.error());
+  if (!selected) return fail(say_room(selected.error(), store_, *staging, std::nullopt));
   selected->names = own_names;
   return unpack(*staging, source, *selected);
 }
@@ -172,7 +184,7 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
     if (Result<std::string> name = normal_name(asked)) own_names.push_back(std::move(*name));
   }
   if (const auto before = read_transport_record(store_, record_file)) {
-    if (const auto record = complete_image(store_.directory(), before->digest))
+    if (const auto record = complete_image(store_.directory(), before->digest, options_.keep_blobs))
       return known(*record, own_names);
   }
 

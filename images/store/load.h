@@ -18,11 +18,18 @@
 
 namespace cove {
 
+// Of layers, when these are unpacked. Without them an image takes half of the place or less, runs as
+// any other, and can neither be saved nor be compared with what it was. Manifest and configuration
+// stay. A load with KeepBlobs::yes brings them back; one with KeepBlobs::no leaves those that are
+// there to the next removal of anything (Store::collect_garbage).
+enum class KeepBlobs { yes, no };
+
 struct LoadOptions {
   std::string store;
   std::string reference;  // a transport, a path, or "-": an archive on standard input
   std::string name;       // in place of the names that the image brings
   Platform platform = host_platform();
+  KeepBlobs keep_blobs = KeepBlobs::yes;
   UnpackLimits limits;
   RegistrySettings registries;
   FetchSettings fetch;

@@ -1,6 +1,7 @@
 #include "images/store/publish.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,10 +38,7 @@ ImageRecord make_record(const Selected& selected, const Store& store,
   record.layer_count = selected.configuration.diff_ids.size();
   record.created = selected.configuration.created;
   record.config = selected.configuration.config;
-  std::set<std::string> counted;
-  for (const Blob& blob : selected.blobs) {
-    if (counted.insert(blob.descriptor.digest).second) record.size += blob.descriptor.size;
-  }
+  record.size = packed_size(selected);
   std::vector<std::string> directories;
   for (const std::string& layer : record.layers)
     directories.push_back(store.path(layer_path(layer)));
@@ -50,11 +48,24 @@ ImageRecord make_record(const Selected& selected, const Store& store,
   return record;
 }
 
+// All, or all but the layers'.
+std::vector<Blob> blobs_to_keep(const Selected& selected, KeepBlobs keep) {
+  std::vector<Blob> blobs = selected.blobs;
+  if (keep == KeepBlobs::yes) return blobs;
+  std::erase_if(blobs, [&](const Blob& blob) {
+    return std::any_of(selected.layers.begin(), selected.layers.end(), [&](const Blob& layer) {
+      return layer.descriptor.digest == blob.descriptor.digest;
+    });
+  });
+  return blobs;
+}
+
 // Content first, one syncfs, then the names that lead to it.
 Result<ImageRecord> publish(const Store& store, const Staging& staging, const Selected& selected,
-                            const Unpacker& unpacker, const std::vector<std::string>& names) {
+                            const Unpacker& unpacker, KeepBlobs keep,
+                            const std::vector<std::string>& names) {
   if (Result<void> flushed = store.flush(); !flushed) return fail(flushed.error());
-  for (const Blob& blob : selected.blobs) {
+  for (const Blob& blob : blobs_to_keep(selected, keep)) {
     if (blob.staged.empty()) continue;
     const Result<void> moved =
         store.publish(staging, blob.staged, blob_path(blob.descriptor.digest));
@@ -74,6 +85,7 @@ Result<ImageRecord> publish(const Store& store, const Staging& staging, const Se
   std::vector<std::string> layers = stack(selected.configuration.diff_ids, store);
   if (auto mended = mend_directories(layers, store, staging); !mended) return fail(mended.error());
   ImageRecord record = make_record(selected, store, std::move(layers));
+  record.keeps_blobs = keep == KeepBlobs::yes;
   const Result<FileLock> lock = store.lock_index();
   if (!lock) return fail(lock.error());
   if (Result<void> put = store.put_image(record, selected.manifest, names); !put)
@@ -89,9 +101,9 @@ bool has_name(const Store& store, const std::string& name, const std::string& di
 }  // namespace
 
 Result<LoadResult> publish_image(const Store& store, const Staging& staging,
-                                 const Selected& selected, const Unpacker& unpacker,
+                                 const Selected& selected, const Unpacker& unpacker, KeepBlobs keep,
                                  const std::vector<std::string>& names) {
-  const Result<ImageRecord> record = publish(store, staging, selected, unpacker, names);
+  const Result<ImageRecord> record = publish(store, staging, selected, unpacker, keep, names);
   if (!record) return fail(record.error());
   LoadResult result;
   result.names = names;
@@ -108,7 +120,12 @@ Result<void> name_image(const Store& store, const ImageRecord& record,
   const bool named = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
     return has_name(store, name, record.digest);
   });
-  if (named) return {};
+  const Result<ImageRecord> known = read_image_record(store.directory(), record.digest);
+  if (named && known && known->keeps_blobs == record.keeps_blobs) {
+    // That it was used is all there is to say; on a store that is read-only it stays unsaid.
+    utimensat(store.top().number(), record_path(record.digest).c_str(), nullptr, 0);
+    return {};
+  }
   const Result<StoredManifest> manifest = store.manifest_of(record.digest);
   if (!manifest) return fail(manifest.error());
   const Result<FileLock> lock = store.lock_index();
@@ -116,7 +133,17 @@ Result<void> name_image(const Store& store, const ImageRecord& record,
   return store.put_image(record, manifest->descriptor, names);
 }
 
-std::optional<ImageRecord> complete_image(const std::string& store, const std::string& digest) {
+std::uint64_t packed_size(const Selected& selected) {
+  std::uint64_t size = 0;
+  std::set<std::string> counted;
+  for (const Blob& blob : selected.blobs) {
+    if (counted.insert(blob.descriptor.digest).second) size += blob.descriptor.size;
+  }
+  return size;
+}
+
+std::optional<ImageRecord> complete_image(const std::string& store, const std::string& digest,
+                                          KeepBlobs keep) {
   if (!is_digest(digest)) return {};
   const auto there = [&](const std::string& relative) {
     return access((store + "/" + relative).c_str(), F_OK) == 0;
@@ -130,11 +157,14 @@ std::optional<ImageRecord> complete_image(const std::string& store, const std::s
   const Result<Manifest> manifest = parse_manifest(text.value_or(std::string()), "", digest);
   const bool complete =
       manifest && there(blob_path(manifest->config.digest)) &&
-      std::all_of(manifest->layers.begin(), manifest->layers.end(),
-                  [&](const Descriptor& layer) { return there(blob_path(layer.digest)); }) &&
+      (keep == KeepBlobs::no ||
+       std::all_of(manifest->layers.begin(), manifest->layers.end(),
+                   [&](const Descriptor& layer) { return there(blob_path(layer.digest)); })) &&
       std::all_of(image->layers.begin(), image->layers.end(),
                   [&](const std::string& layer) { return there(layer_path(layer)); });
-  return complete ? std::optional(std::move(*image)) : std::nullopt;
+  if (!complete) return {};
+  image->keeps_blobs = keep == KeepBlobs::yes;
+  return std::move(*image);
 }
 
 }  // namespace cove

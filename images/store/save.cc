@@ -27,6 +27,25 @@ struct SavedImage {
   std::vector<std::string> names;
 };
 
+Result<void> refuse_without_blobs(const Store& store, const StoredManifest& stored,
+                                  const std::string& reference) {
+  const std::vector<Descriptor>& layers = stored.manifest.layers;
+  const auto missing = std::count_if(layers.begin(), layers.end(), [&](const Descriptor& layer) {
+    return !store.has(blob_path(layer.digest));
+  });
+  if (missing == 0) return {};
+  const Result<ImageRecord> record = read_image_record(store.directory(), stored.descriptor.digest);
+  const bool dropped = record && !record->keeps_blobs;
+  Error error;
+  error.code = ErrorCode::invalid_argument;
+  error.step = "image save";
+  error.where = reference;
+  error.what = dropped ? "was loaded with --no-keep-blobs: the blobs of its layers are not there"
+                       : "the blobs of " + std::to_string(missing) + " of its layers are missing";
+  error.hint = "load it once more, without --no-keep-blobs, from where it came; then save it";
+  return fail(error);
+}
+
 // Images in the order in which they are named; of one with several names all of these.
 Result<std::vector<SavedImage>> find_all(const Store& store,
                                          const std::vector<std::string>& references) {
@@ -44,6 +63,10 @@ Result<std::vector<SavedImage>> find_all(const Store& store,
     if (image == images.end()) {
       Result<StoredManifest> stored = store.manifest_of(facts->digest);
       if (!stored) return fail(stored.error());
+      if (auto whole = refuse_without_blobs(store, *stored, reference); !whole) {
+        mistakes.push_back(whole.error());
+        continue;
+      }
       image = images.insert(images.end(), {std::move(*stored), {}});
     }
     const Result<std::string> name = normal_name(reference);

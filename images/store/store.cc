@@ -12,9 +12,12 @@
 #include <climits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 
 #include "images/store/build_record.h"
+#include "images/store/listed_blobs.h"
 #include "images/store_index/files.h"
+#include "images/store_index/reference.h"
 #include "runtime/kernel/directory.h"
 
 namespace cove {
@@ -25,9 +28,9 @@ using nlohmann::json;
 constexpr const char* kStep = "image store";
 constexpr const char* kLayout = "{\"imageLayoutVersion\": \"1.0.0\"}\n";
 constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
-constexpr int kMaxIndexDepth = 4;
-constexpr std::array<const char*, 10> kDirectories{
-    "blobs",         "blobs/sha256",   "layers",       "implied",           "images",
+constexpr std::chrono::milliseconds kBetweenClaims{10};
+constexpr std::array<const char*, 11> kDirectories{
+    "blobs",         "blobs/sha256",   "layers",       "implied",           "sizes",  "images",
     "images/builds", "images/digests", "images/names", "images/transports", "staging"};
 
 Error store_error(const char* action, const std::string& where) {
@@ -57,6 +60,14 @@ std::string unique_name() {
   std::string name = std::to_string(getpid()) + "-";
   for (const unsigned char byte : bytes) name += "0123456789abcdef"[byte & 15U];
   return name;
+}
+
+// What write_in and put_image call a file until it has its name.
+bool is_temporary(const std::string& name) {
+  const std::size_t dash = name.find('-');
+  return name.starts_with('.') && dash != std::string::npos && name.size() == dash + 9 &&
+         name.find_first_not_of("0123456789", 1) == dash &&
+         name.find_first_not_of("0123456789abcdef", dash + 1) == std::string::npos;
 }
 
 std::vector<std::string> list(BorrowedFd top, const char* path) {
@@ -89,20 +100,20 @@ Result<void> write_in(BorrowedFd top, const std::string& relative, std::string_v
   const std::size_t slash = relative.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : relative.substr(0, slash);
   const std::string temporary = directory + "/." + unique_name();
+  const auto failed = [&](const char* action) {
+    const Error error = store_error(action, relative);
+    unlinkat(top.number(), temporary.c_str(), 0);
+    return fail(error);
+  };
   {
     const UniqueFd file(
         openat(top.number(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) return fail(store_error("create", relative));
-    if (!write_all(file, text)) {
-      const Error error = store_error("write", relative);
-      unlinkat(top.number(), temporary.c_str(), 0);
-      return fail(error);
-    }
-    if (fsync(file.number()) != 0) return fail(store_error("fsync", relative));
+    if (!write_all(file, text)) return failed("write");
+    if (fsync(file.number()) != 0) return failed("fsync");
   }
-  if (renameat(top.number(), temporary.c_str(), top.number(), relative.c_str()) != 0) {
-    return fail(store_error("rename", relative));
-  }
+  if (renameat(top.number(), temporary.c_str(), top.number(), relative.c_str()) != 0)
+    return failed("rename");
   const UniqueFd parent(
       openat(top.number(), directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent || fsync(parent.number()) != 0) return fail(store_error("fsync", directory));
@@ -114,6 +125,11 @@ Result<std::string> read_in(BorrowedFd top, const std::string& relative, std::si
       openat(top.number(), relative.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file) return fail(store_error("open", relative));
   return read_regular(file, cap, Oversize::refuse, relative);
+}
+
+// What a record is called that was replaced while its image was in use; no record for digests_of.
+std::string replaced_record_prefix(const std::string& digest) {
+  return "images/digests/." + std::string(digest_hex(digest)) + ".";
 }
 
 // index.json, kept as JSON: other tools may have written entries with members that we do not know.
@@ -165,6 +181,12 @@ void release_name(json& entries, const std::string& name) {
   }
 }
 
+void erase_entries(json& entries, const std::function<bool(const json&)>& which) {
+  for (std::size_t at = 0; at < entries.size(); ++at) {
+    if (which(entries[at])) entries.erase(at--);
+  }
+}
+
 void add_entry(json& entries, const Descriptor& manifest, const std::string& name) {
   json* nameless = nullptr;
   bool known = false;
@@ -192,10 +214,14 @@ void add_entry(json& entries, const Descriptor& manifest, const std::string& nam
 }  // namespace
 
 Result<FileLock> FileLock::take(BorrowedFd directory, const char* name, Mode mode, Wait wait) {
+  UniqueFd file(openat(directory.number(), name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file) return fail(store_error("open", name));
+  return take_open(std::move(file), name, mode, wait);
+}
+
+Result<FileLock> FileLock::take_open(UniqueFd file, const char* name, Mode mode, Wait wait) {
   FileLock lock;
-  lock.file_.reset(
-      openat(directory.number(), name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock.file_) return fail(store_error("open", name));
+  lock.file_ = std::move(file);
   const int operation =
       (mode == Mode::shared ? LOCK_SH : LOCK_EX) | (wait == Wait::refuse ? LOCK_NB : 0);
   while (flock(lock.file_.number(), operation) != 0) {
@@ -382,8 +408,7 @@ Result<void> Store::put_image(const ImageRecord& record, const Descriptor& manif
   if (Result<void> written = write_index(top_, *index); !written) return written;
 
   // The record first: a name never leads nowhere.
-  if (Result<void> written = write_file(record_path(record.digest), to_text(record)); !written)
-    return written;
+  if (Result<void> written = put_record(record); !written) return written;
   const std::string target = "../../" + record_path(record.digest);
   for (const std::string& name : names) {
     const std::string temporary = "images/names/." + unique_name();
@@ -396,37 +421,122 @@ Result<void> Store::put_image(const ImageRecord& record, const Descriptor& manif
   return flush_directory("images/names");
 }
 
-Result<std::vector<std::string>> Store::remove_image(const std::string& name_or_digest) const {
+// A record that says the same stays, with the locks on it: it was used now, that is all. One that has
+// to be replaced while somebody runs from the image keeps a second name, for claim_image to find.
+Result<void> Store::put_record(const ImageRecord& record) const {
+  const std::string path = record_path(record.digest);
+  const std::string text = to_text(record);
+  UniqueFd known(openat(top_.number(), path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!known) return write_file(path, text);
+  if (read_regular(known, kRecordCap, Oversize::refuse, path).value_or("") == text) {
+    if (futimens(known.number(), nullptr) != 0) return fail(store_error("touch", path));
+    return {};
+  }
+  const Result<FileLock> claim = FileLock::take_open(
+      std::move(known), path.c_str(), FileLock::Mode::exclusive, FileLock::Wait::refuse);
+  if (!claim) return fail(claim.error());
+  const std::string second = replaced_record_prefix(record.digest) + unique_name();
+  if (!claim->held() && linkat(top_.number(), path.c_str(), top_.number(), second.c_str(), 0) != 0)
+    return fail(store_error("link", second));
+  return write_file(path, text);
+}
+
+Result<FileLock> Store::try_claim(const std::string& digest) const {
+  const auto claim = [&](const std::string& path) -> Result<FileLock> {
+    UniqueFd file(openat(top_.number(), path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (!file) return fail(store_error("open", path));
+    return FileLock::take_open(std::move(file), path.c_str(), FileLock::Mode::exclusive,
+                               FileLock::Wait::refuse);
+  };
+  for (const std::string& name : list(top_, "images/digests")) {
+    const std::string path = "images/digests/" + name;
+    if (!path.starts_with(replaced_record_prefix(digest))) continue;
+    Result<FileLock> replaced = claim(path);
+    if (!replaced || !replaced->held()) return replaced;
+    if (unlinkat(top_.number(), path.c_str(), 0) != 0) return fail(store_error("unlink", path));
+  }
+  return claim(record_path(digest));
+}
+
+Result<std::optional<FileLock>> Store::claim_image(const std::string& digest,
+                                                   std::chrono::milliseconds patience) const {
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + patience;
+  for (;;) {
+    Result<FileLock> claim = try_claim(digest);
+    if (!claim && claim.error().sys_errno == ENOENT) return std::nullopt;
+    if (!claim) return fail(claim.error());
+    if (claim->held() || steady_clock::now() >= end) return std::optional(std::move(*claim));
+    std::this_thread::sleep_for(kBetweenClaims);
+  }
+}
+
+// The link is read, not what it leads to: also of a record that cannot be read.
+std::string Store::digest_of_name(const std::string& name) const {
+  std::array<char, PATH_MAX> target{};
+  const ssize_t length =
+      readlinkat(top_.number(), name_path(name).c_str(), target.data(), target.size());
+  if (length <= 0) return {};
+  std::string_view file(target.data(), static_cast<std::size_t>(length));
+  file.remove_prefix(file.rfind('/') + 1);
+  std::string digest = "sha256:" + std::string(file.substr(0, file.find('.')));
+  return is_digest(digest) ? digest : std::string();
+}
+
+std::vector<std::string> Store::names_of_image(const std::string& digest) const {
+  std::vector<std::string> names = names_of(directory_);
+  std::erase_if(names, [&](const std::string& name) { return digest_of_name(name) != digest; });
+  return names;
+}
+
+Result<void> Store::unlink_names(const std::vector<std::string>& names) const {
+  for (const std::string& name : names) {
+    if (unlinkat(top_.number(), name_path(name).c_str(), 0) != 0 && errno != ENOENT)
+      return fail(store_error("unlink", name));
+  }
+  return {};
+}
+
+Result<bool> Store::remove_name(const std::string& name) const {
   Result<json> index = read_index(top_);
   if (!index) return fail(index.error());
   json& entries = (*index)["manifests"];
-  std::vector<std::string> gone;
-  const bool by_digest = is_digest(name_or_digest);
-  std::string digest = by_digest ? name_or_digest : std::string();
-  for (std::size_t at = 0; at < entries.size(); ++at) {
-    const std::string name = name_in(entries[at]);
-    if (by_digest ? entries[at]["digest"] != digest : name != name_or_digest) continue;
-    digest = entries[at]["digest"].get<std::string>();
-    if (!name.empty()) gone.push_back(name);
-    entries.erase(at--);
-  }
-  // A name that index.json does not know: another tool wrote that file anew.
-  if (gone.empty() && !by_digest && has(name_path(name_or_digest))) gone.push_back(name_or_digest);
-  const bool still_used = std::any_of(entries.begin(), entries.end(),
-                                      [&](const json& entry) { return entry["digest"] == digest; });
-  // Names go before what they lead to; index.json goes last, so that a killed rm can be done again.
-  for (const std::string& name : gone) {
-    if (unlinkat(top_.number(), name_path(name).c_str(), 0) != 0 && errno != ENOENT) {
-      return fail(store_error("unlink", name));
-    }
-  }
-  if (!still_used && is_digest(digest)) {
-    if (unlinkat(top_.number(), record_path(digest).c_str(), 0) != 0 && errno != ENOENT) {
-      return fail(store_error("unlink", digest));
-    }
+  const bool listed = std::any_of(entries.begin(), entries.end(),
+                                  [&](const json& entry) { return name_in(entry) == name; });
+  if (!listed && !has(name_path(name))) return false;
+  erase_entries(entries, [&](const json& entry) {
+    return name_in(entry) == name && !has(record_path(entry["digest"].get<std::string>()));
+  });
+  release_name(entries, name);
+  if (Result<void> written = write_index(top_, *index); !written) return fail(written.error());
+  if (Result<void> gone = unlink_names({name}); !gone) return fail(gone.error());
+  return true;
+}
+
+// First index.json forgets the names, then they go; a name that is only there would be taken for
+// another tool's. The record goes last: killed half-way, this leaves a whole image, or one without a
+// name, which can be removed again, by its digest or by prune.
+Result<std::vector<std::string>> Store::remove_image(const std::string& digest) const {
+  Result<json> index = read_index(top_);
+  if (!index) return fail(index.error());
+  json& entries = (*index)["manifests"];
+  std::vector<std::string> names = names_of_image(digest);
+  for (const std::string& name : names) {
+    erase_entries(entries, [&](const json& entry) {
+      return name_in(entry) == name && !has(record_path(entry["digest"].get<std::string>()));
+    });
+    release_name(entries, name);
   }
   if (Result<void> written = write_index(top_, *index); !written) return fail(written.error());
-  return gone;
+  if (Result<void> gone = unlink_names(names); !gone) return fail(gone.error());
+  // Another tool may have given the image a name of its own: that entry stays.
+  erase_entries(entries, [&](const json& entry) {
+    return entry["digest"] == digest && name_in(entry).empty();
+  });
+  if (Result<void> written = write_index(top_, *index); !written) return fail(written.error());
+  if (unlinkat(top_.number(), record_path(digest).c_str(), 0) != 0 && errno != ENOENT)
+    return fail(store_error("unlink", digest));
+  return names;
 }
 
 Result<void> Store::collect_layers() const {
@@ -446,48 +556,25 @@ Result<void> Store::collect_layers() const {
                  hex.c_str()) != 0)
       return fail(store_error("remove", "layers/" + hex));
   }
-  for (const std::string& hex : list(top_, "implied")) {
-    const std::string path = "implied/" + hex;
-    if (!has("layers/" + hex) && unlinkat(top_.number(), path.c_str(), 0) != 0)
-      return fail(store_error("unlink", path));
+  for (const char* beside : {"implied", "sizes"}) {
+    for (const std::string& hex : list(top_, beside)) {
+      const std::string path = std::string(beside) + "/" + hex;
+      if (!has("layers/" + hex) && unlinkat(top_.number(), path.c_str(), 0) != 0)
+        return fail(store_error("unlink", path));
+    }
   }
   return {};
 }
 
 Result<void> Store::collect_blobs(std::uint64_t& freed) const {
-  const Result<std::string> text = read_in(top_, "index.json", kDocumentCap);
-  if (!text) return fail(text.error());
-  std::set<std::string> used;
-  // Entries that other tools wrote count as ours do; nested indexes are walked. A manifest that
-  // cannot be read ends it.
-  const std::function<Result<void>(const std::vector<Descriptor>&, int)> mark =
-      [&](const std::vector<Descriptor>& descriptors, int depth) -> Result<void> {
-    for (const Descriptor& descriptor : descriptors) {
-      if (!used.insert(descriptor.digest).second) continue;
-      const Result<std::string> document =
-          read_in(top_, blob_path(descriptor.digest), kDocumentCap);
-      if (!document && document.error().sys_errno == ENOENT) continue;  // another platform's
-      if (!document) return fail(document.error());
-      const Result<DocumentKind> kind = kind_of(descriptor.media_type);
-      if (kind && *kind == DocumentKind::index && depth < kMaxIndexDepth) {
-        const auto nested = parse_index(*document, descriptor.media_type, descriptor.digest);
-        if (!nested) return fail(nested.error());
-        if (Result<void> marked = mark(*nested, depth + 1); !marked) return marked;
-        continue;
-      }
-      const Result<Manifest> manifest = parse_manifest(*document, "", descriptor.digest);
-      if (!manifest) return fail(manifest.error());
-      used.insert(manifest->config.digest);
-      for (const Descriptor& layer : manifest->layers) used.insert(layer.digest);
-    }
-    return {};
-  };
-  const Result<std::vector<Descriptor>> roots = parse_index(*text, "", "index.json");
-  if (!roots) return fail(roots.error());
-  if (Result<void> marked = mark(*roots, 0); !marked) return marked;
-
+  // Entries that other tools wrote count as ours do.
+  const auto used = listed_blobs(top_, [this](const std::string& digest) {
+    const Result<ImageRecord> record = read_image_record(directory_, digest);
+    return record && !record->keeps_blobs ? Follow::documents : Follow::all;
+  });
+  if (!used) return fail(used.error());
   for (const std::string& hex : list(top_, "blobs/sha256")) {
-    if (used.contains("sha256:" + hex)) continue;
+    if (used->contains("sha256:" + hex)) continue;
     const std::string path = "blobs/sha256/" + hex;
     struct stat status {};
     if (fstatat(top_.number(), path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
@@ -497,8 +584,21 @@ Result<void> Store::collect_blobs(std::uint64_t& freed) const {
   return {};
 }
 
+// Of killed processes: whoever writes holds a lock that we hold now.
+Result<void> Store::collect_temporaries() const {
+  for (const char* directory : {".", "images/digests", "images/names", "images/transports"}) {
+    for (const std::string& name : list(top_, directory)) {
+      const std::string path = std::string(directory) + "/" + name;
+      if (is_temporary(name) && unlinkat(top_.number(), path.c_str(), 0) != 0)
+        return fail(store_error("unlink", path));
+    }
+  }
+  return {};
+}
+
 Result<std::uint64_t> Store::collect_garbage() const {
   std::uint64_t freed = 0;
+  if (Result<void> gone = collect_temporaries(); !gone) return fail(gone.error());
   if (Result<void> blobs = collect_blobs(freed); !blobs) return fail(blobs.error());
   if (Result<void> layers = collect_layers(); !layers) return fail(layers.error());
   for (const std::string& name : list(top_, "images/transports")) {

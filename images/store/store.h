@@ -3,6 +3,7 @@
 //   oci-layout index.json blobs/sha256/   an OCI image layout that other tools can read
 //   layers/<hex>/                         layers, unpacked once
 //   implied/<hex>                         of each: directories that it does not contain (implied.h)
+//   sizes/<hex>                           of each: its bytes on disk, once somebody asked (inventory.h)
 //   images/                               records (images/store_index/record.h)
 //   staging/<unique>/                     work in progress; locked while somebody works on it
 //   ids.json                              which ids the layers have (StoreIds)
@@ -13,7 +14,9 @@
 // content.lock is taken before index.lock. All locks are flock(2): a killed process holds none.
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +36,10 @@ class FileLock {
   // Refused (Wait::refuse): no lock, held() is false.
   static Result<FileLock> take(BorrowedFd directory, const char* name, Mode mode,
                                Wait wait = Wait::block);
+  // Of a file that is open; for writing, where NFS is to have an exclusive lock.
+  static Result<FileLock> take_open(UniqueFd file, const char* name, Mode mode, Wait wait);
   bool held() const { return static_cast<bool>(file_); }
+  BorrowedFd file() const { return file_; }
 
  private:
   UniqueFd file_;
@@ -107,8 +113,18 @@ class Store {
   // With the index locked:
   Result<void> put_image(const ImageRecord& record, const Descriptor& manifest,
                          const std::vector<std::string>& names) const;
-  // Removes a name, or with a digest the image with all its names. Returns the names that are gone.
-  Result<std::vector<std::string>> remove_image(const std::string& name_or_digest) const;
+  // Of an image that nobody runs from; while this is held, nobody begins to (hold_image waits). Not
+  // held(): it is in use, and was so for `patience`. Nothing (std::nullopt): it has no record.
+  Result<std::optional<FileLock>> claim_image(const std::string& digest,
+                                              std::chrono::milliseconds patience) const;
+  // The image that has the name; empty: none of ours.
+  std::string digest_of_name(const std::string& name) const;
+  std::vector<std::string> names_of_image(const std::string& digest) const;  // sorted
+  // Takes the name from its image, which stays; an entry of another tool's goes with its name. False:
+  // there is no such name.
+  Result<bool> remove_name(const std::string& name) const;
+  // Removes an image that was claimed, with all its names, which are returned.
+  Result<std::vector<std::string>> remove_image(const std::string& digest) const;
   // With the content locked, exclusive, too. Returns the bytes of blobs that were freed.
   Result<std::uint64_t> collect_garbage() const;
 
@@ -116,8 +132,12 @@ class Store {
   Store(std::string directory, UniqueFd top, StoreIds ids)
       : directory_(std::move(directory)), top_(std::move(top)), ids_(ids) {}
   Result<void> settle_ids() const;
+  Result<FileLock> try_claim(const std::string& digest) const;
+  Result<void> unlink_names(const std::vector<std::string>& names) const;
+  Result<void> put_record(const ImageRecord& record) const;
   Result<void> collect_blobs(std::uint64_t& freed) const;
   Result<void> collect_layers() const;
+  Result<void> collect_temporaries() const;
   Result<void> remove_stale_staging() const;
   Result<Staging> make_staging() const;  // with the index locked
 

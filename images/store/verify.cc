@@ -54,22 +54,34 @@ class Verifier {
     const Result<StoredManifest> stored = store_.manifest_of(digest);
     if (!stored) return tell(blob_path(digest), stored.error().what);
     const Manifest& manifest = stored->manifest;
-    std::vector<bool> usable;
-    for (const Descriptor& layer : manifest.layers) usable.push_back(sound(layer.digest));
+    std::vector<Blobs> blobs;
+    for (const Descriptor& layer : manifest.layers) {
+      const bool none = !record->keeps_blobs && !store_.has(blob_path(layer.digest));
+      blobs.push_back(none ? Blobs::not_kept : sound(layer.digest) ? Blobs::sound : Blobs::damaged);
+    }
     if (!sound(manifest.config.digest)) return {};
     const Result<Configuration> configuration = configuration_of(manifest.config.digest);
     if (!configuration) return fail(configuration.error());
     const std::vector<std::string>& diff_ids = configuration->diff_ids;
-    for (std::size_t at = 0; at < diff_ids.size() && at < usable.size(); ++at) {
-      if (!usable[at]) continue;
+    for (std::size_t at = 0; at < diff_ids.size() && at < blobs.size(); ++at) {
+      if (blobs[at] == Blobs::not_kept) look_for(diff_ids[at]);
+      if (blobs[at] != Blobs::sound) continue;
       if (auto done = verify_layer(manifest.layers[at], diff_ids[at]); !done) return done;
     }
     return verify_mended(*record, diff_ids);
   }
 
-  Verified take() { return std::move(verified_); }
+  // A layer is the same in all images, and one of these may keep its blob.
+  Verified take() {
+    for (const std::string& diff_id : without_blob_) {
+      if (!layers_.contains(diff_id)) verified_.unverifiable.push_back(layer_path(diff_id));
+    }
+    return std::move(verified_);
+  }
 
  private:
+  enum class Blobs { sound, damaged, not_kept };
+
   Result<void> tell(const std::string& where, const std::string& what, bool repaired = false) {
     verified_.damage.push_back({image_, where, what, repaired});
     return {};
@@ -100,6 +112,12 @@ class Verifier {
     const Result<std::string> text = StoredSource(store_, staging_).read(blob);
     if (!text) return fail(text.error());
     return parse_configuration(*text, digest);
+  }
+
+  // All that can be done for a layer without its blob.
+  void look_for(const std::string& diff_id) {
+    if (!without_blob_.insert(diff_id).second) return;
+    if (!store_.has(layer_path(diff_id))) (void)tell(layer_path(diff_id), "is missing");
   }
 
   Result<void> verify_layer(const Descriptor& descriptor, const std::string& diff_id) {
@@ -201,7 +219,7 @@ class Verifier {
   const Repair repair_;
   std::string image_;
   std::map<std::string, bool> blobs_;
-  std::set<std::string> layers_;
+  std::set<std::string> layers_, without_blob_;
   Verified verified_;
 };
 

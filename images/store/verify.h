@@ -21,6 +21,9 @@ struct Damage {
 struct Verified {
   std::uint64_t images = 0, layers = 0, blobs = 0;
   std::vector<Damage> damage;
+  // Layers that are there, but whose content nothing can be compared with: their images were loaded
+  // without keeping blobs. Paths in the store.
+  std::vector<std::string> unverifiable;
 };
 
 enum class Repair { no, yes };

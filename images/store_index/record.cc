@@ -118,6 +118,7 @@ std::string to_text(const ImageRecord& record) {
                {"size", record.size},
                {"layer_count", record.layer_count},
                {"created", record.created},
+               {"keeps_blobs", record.keeps_blobs},
                {"config",
                 {{"entrypoint", record.config.entrypoint},
                  {"command", record.config.command},
@@ -147,6 +148,7 @@ Result<ImageRecord> image_record_from(std::string_view text, const std::string& 
     document.at("size").get_to(record.size);
     document.at("layer_count").get_to(record.layer_count);
     document.at("created").get_to(record.created);
+    record.keeps_blobs = document.value("keeps_blobs", true);  // older records do not say
     const json& config = document.at("config");
     config.at("entrypoint").get_to(record.config.entrypoint);
     config.at("command").get_to(record.config.command);

@@ -1,7 +1,7 @@
 // The small file that a launch reads, one per image, and the paths of everything below the store's
 // top.
 //
-//   images/digests/<hex>.json          ImageRecord
+//   images/digests/<hex>.json          ImageRecord; locked (flock, shared) by whoever uses the image
 //   images/names/<escaped name>.json   symbolic link to ../digests/<hex>.json
 //   images/transports/<key>.json       TransportRecord: an archive that was loaded, as it was then
 //   ids.json                           StoreIds
@@ -26,6 +26,9 @@ namespace cove {
 
 inline constexpr int kRecordVersion = 2;
 inline constexpr std::size_t kRecordCap = 4 * 1024 * 1024;
+// A record's time of modification is that of the image's last use. A launch does not write it again
+// for so long.
+inline constexpr std::int64_t kUseNotedSeconds = 60;
 
 // Which ids the files of a store's layers have. Settled when the store is made.
 struct StoreIds {
@@ -42,6 +45,7 @@ struct ImageRecord {
   std::uint64_t size = 0;           // bytes of all blobs of the image
   std::uint64_t layer_count = 0;    // as the image counts them
   std::string created;              // as its configuration says, may be empty
+  bool keeps_blobs = true;          // else it can do without its layers' blobs
   ImageConfig config;
   std::string passwd, group;
   StoreIds ids;

@@ -35,7 +35,7 @@ constexpr const char* kOpaqueAttribute = "user.overlay.opaque";
 constexpr std::int64_t kMaxId = 65535;
 constexpr std::uint32_t kNobody = 65534;
 constexpr std::size_t kMaxComponent = 255;
-constexpr int kMaxLinks = 40;  // as in the kernel
+constexpr int kMaxLinks = 40;             // as in the kernel
 constexpr std::size_t kHole = 64 * 1024;  // zeros that are worth one
 
 bool is_refusal(const Error& error, Rule rule) { return error.what == refused(rule, "").what; }

@@ -88,8 +88,16 @@ class Engine::Impl {
     if (launcher_) launcher_->leave(kPatience);
   }
 
-  Result<Facts> gather(const SandboxSpec& spec, OpenedSources& sources) {
+  // With what keeps them true: descriptors, and the image's layers in the store.
+  struct Gathered {
     Facts facts;
+    OpenedSources sources;
+    HeldImage image;  // its facts have gone to `facts`
+  };
+
+  Result<Gathered> gather(const SandboxSpec& spec) {
+    Gathered gathered;
+    Facts& facts = gathered.facts;
     auto host = host_.gather(spec.env_allowlist);
     if (!host) return fail(host.error());
     facts.host = std::move(*host);
@@ -99,17 +107,18 @@ class Engine::Impl {
       gather_network_facts(facts.host);
     auto image = find_root(spec);
     if (!image) return fail(image.error());
-    facts.image = std::move(*image);
-    sources = open_sources(spec);
-    facts.sources = sources.facts;
-    return facts;
+    gathered.image = std::move(*image);
+    facts.image = std::move(gathered.image.facts);
+    gathered.sources = open_sources(spec);
+    facts.sources = gathered.sources.facts;
+    return gathered;
   }
 
   Result<Plan> plan(const SandboxSpec& spec, OutputDelivery delivery) {
-    OpenedSources sources;
-    auto facts = gather(spec, sources);
-    if (!facts) return fail(facts.error());
-    return make_plan(spec, facts->host, facts->image, facts->sources, delivery);
+    auto gathered = gather(spec);
+    if (!gathered) return fail(gathered.error());
+    const Facts& facts = gathered->facts;
+    return make_plan(spec, facts.host, facts.image, facts.sources, delivery);
   }
 
   Result<Sandbox> launch(const SandboxSpec& spec, const Streams& streams) {
@@ -118,24 +127,25 @@ class Engine::Impl {
     const auto mark = [&](const char* name) { milestones.push_back({name, monotonic_now()}); };
 
     if (auto done = have_launcher_and_state(); !done) return fail(done.error());
-    OpenedSources sources;
-    auto facts = gather(spec, sources);
-    if (!facts) return fail(facts.error());
+    auto gathered = gather(spec);
+    if (!gathered) return fail(gathered.error());
+    Facts& facts = gathered->facts;
     mark("gather");
-    auto plan = make_plan(spec, facts->host, facts->image, facts->sources, streams.delivery);
+    auto plan = make_plan(spec, facts.host, facts.image, facts.sources, streams.delivery);
     if (!plan) return fail(plan.error());
     mark("plan");
     if (!plan->cgroup.scope_bus.empty()) {
-      plan = plan_in_scope(spec, *facts, std::move(*plan), streams.delivery);
+      plan = plan_in_scope(spec, facts, std::move(*plan), streams.delivery);
       if (!plan) return fail(plan.error());
       mark("scope");
     }
-    auto prepared = prepare(*plan, facts->host, *state_, root_);
+    auto prepared = prepare(*plan, facts.host, *state_, root_);
     if (!prepared) {
       host_.forget();
       return fail(prepared.error());
     }
-    auto launched = clone_sandbox(*facts, *plan, streams, sources, *prepared);
+    prepared->belongings.image = UniqueFd(gathered->image.hold.release());
+    auto launched = clone_sandbox(facts, *plan, streams, gathered->sources, *prepared);
     if (!launched) return fail(launched.error());
     milestones.insert(milestones.end(), prepared->milestones.begin(), prepared->milestones.end());
     mark("await launcher");
@@ -144,6 +154,11 @@ class Engine::Impl {
     const std::string order = exec_order(*plan, *prepared, fds);
     // If init is gone already, its report is in the socket: the supervisor will find it.
     (void)send_message(launched->control, order, fds);
+    // Not before: while the program starts, nobody waits for us. The launcher has it as well, and
+    // keeps it until init is gone.
+    if (prepared->belongings.image && !gathered->image.use_is_noted)
+      note_use(prepared->belongings.image.number());
+    prepared->belongings.image.reset();
     auto ticket =
         supervisor_->add(supervise(std::move(*plan), std::move(*prepared), std::move(*launched),
                                    streams.on_detach, began, std::move(milestones)));
@@ -158,18 +173,21 @@ class Engine::Impl {
   }
 
  private:
-  Result<ImageFacts> find_root(const SandboxSpec& spec) {
-    if (spec.rootfs) return describe_rootfs(*spec.rootfs);
-    if (!spec.image)
-      return ImageFacts{};  // planning refuses it, with everything else that is wrong
+  Result<HeldImage> find_root(const SandboxSpec& spec) {
+    if (spec.rootfs) {
+      auto described = describe_rootfs(*spec.rootfs);
+      if (!described) return fail(described.error());
+      return HeldImage{std::move(*described), {}, true};
+    }
+    if (!spec.image) return HeldImage{};  // planning refuses it, with everything else that is wrong
     const std::string store = options_.store.empty() ? default_store() : options_.store;
-    auto found = find_image(store, *spec.image);
+    auto found = hold_image(store, *spec.image);
     if (found || !is_transport(*spec.image) || found.error().code != ErrorCode::image_not_found)
       return found;
     const auto digest = load_image(store, *spec.image, options_.libexec);
     if (!digest) return fail(digest.error());
-    found = find_image(store, *digest);
-    if (found) found->name = *spec.image;
+    found = hold_image(store, *digest);
+    if (found) found->facts.name = *spec.image;
     return found;
   }
 
@@ -336,8 +354,9 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
 Result<Facts> Engine::gather(const SandboxSpec& spec) {
-  OpenedSources sources;
-  return impl_->gather(spec, sources);
+  auto gathered = impl_->gather(spec);
+  if (!gathered) return fail(gathered.error());
+  return std::move(gathered->facts);
 }
 
 Result<Plan> Engine::plan(const SandboxSpec& spec, OutputDelivery delivery) {

@@ -88,6 +88,7 @@ struct Charge {
     if (!init) return belongings.lease.reset();
     kernel::reap(init.number());
     init.reset();
+    belongings.release_image();
     if (uplink) uplink->end();
     forget_uplink();
   }

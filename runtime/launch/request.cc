@@ -66,7 +66,8 @@ void write_belongings(const Belongings& belongings, MessageWriter& writer, FdWri
   writer.u32(record.slot.has_value()).u32(record.slot.value_or(0));
   writer.u32(static_cast<std::uint32_t>(record.groups.size()));
   for (const std::string& group : record.groups) writer.text(group);
-  for (const UniqueFd* fd : {&belongings.record_file, &belongings.slots, &belongings.lease})
+  for (const UniqueFd* fd :
+       {&belongings.record_file, &belongings.slots, &belongings.image, &belongings.lease})
     fds.add(*fd);
 }
 
@@ -78,7 +79,8 @@ Belongings read_belongings(MessageReader& reader, FdReader& fds) {
   if (has_slot) belongings.record.slot = slot;
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
     belongings.record.groups.push_back(reader.text());
-  for (UniqueFd* fd : {&belongings.record_file, &belongings.slots, &belongings.lease})
+  for (UniqueFd* fd :
+       {&belongings.record_file, &belongings.slots, &belongings.image, &belongings.lease})
     *fd = fds.take();
   return belongings;
 }

@@ -22,10 +22,14 @@ struct Belongings {
   SandboxRecord record;
   UniqueFd record_file;  // holds the record's lock
   UniqueFd slots;        // holds the slot's lock; none where there is no slot
+  UniqueFd image;        // ImageHold: keeps the layers in the store; none for a plain directory
   UniqueFd lease;        // readable (end of file) once the engine has no more use for the groups
 
   // First id on the host of the sandbox's range; none: those of a plain user.
   std::optional<std::uint32_t> first_id() const;
+  // Once nothing runs from its layers. Unlocked, not only closed: the engine, and children that its
+  // caller forked, may have duplicates.
+  void release_image();
 };
 
 // The engine's end of a lease. Shut down, not only closed: a child that the caller forked may hold

@@ -105,7 +105,11 @@ TEST_F(ImageStoreOfAUser, HasTheImagesOwnersWithSubordinateIds) {
     EXPECT_NE(outcome.err.find("subordinate ids that this user has no more"), std::string::npos)
         << outcome.err;
   }
-  outcome = as_user("rm demo:v1", kLent);
+  // To look into layers, and to remove them, needs these ids as well.
+  outcome = as_user("ls", kLent);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("demo:v1"), std::string::npos) << outcome.out;
+  outcome = as_user("prune --all", kLent);
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_FALSE(std::filesystem::exists(layer));
 }

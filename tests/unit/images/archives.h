@@ -166,11 +166,12 @@ struct Image {
   std::vector<std::string> layers;
   Filter filter = Filter::none;
   std::string name = "demo:v1";
+  std::string created{};  // as its configuration says; empty: that does not
 
   std::string config() const {
     std::vector<std::string> ids;
     for (const std::string& layer : layers) ids.push_back(sha256_of(layer));
-    return config_json(ids);
+    return config_json(ids, created.empty() ? "" : "\"created\":" + quoted(created) + ",");
   }
 
   // `docker save` up to version 24: a layer that is there twice is a symbolic link.
