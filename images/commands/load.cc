@@ -4,6 +4,7 @@
 
 #include "images/commands/loaded.h"
 #include "images/commands/program.h"
+#include "images/commands/progress.h"
 #include "images/store/ids.h"
 
 namespace cove {
@@ -53,7 +54,9 @@ Result<void> load(Program& program, LoadOptions options) {
   const Result<StoreIds> ids = settle_store_ids(options.store);
   if (!ids) return fail(ids.error());
   options.ids = *ids;
+  options.progress = make_progress_sink(program);
   const Result<LoadResult> result = load_image(options);
+  options.progress = {};
   if (!result) return fail(result.error());
   show_loaded(result->already_loaded ? "Up to date:" : "Loaded", *result, program.format(),
               program.out, program.err);

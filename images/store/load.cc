@@ -94,7 +94,8 @@ Result<LoadResult> Load::unpack(const Staging& staging, Source& source, const Se
     return fail(say_room(error, store_, staging, packed_size(selected)));
   };
   Unpacker unpacker(store_, staging, source, options_.limits);
-  if (Result<void> unpacked = unpacker.unpack(selected); !unpacked) return failed(unpacked.error());
+  if (Result<void> unpacked = unpacker.unpack(selected, options_.progress); !unpacked)
+    return failed(unpacked.error());
   for (const Blob& blob : selected.blobs) {  // also of layers that were unpacked already
     if (Result<void> complete = source.complete(blob); !complete) return failed(complete.error());
   }

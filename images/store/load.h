@@ -13,6 +13,7 @@
 #include "images/layout/platform.h"
 #include "images/registry/endpoints.h"
 #include "images/registry/fetcher.h"
+#include "images/store/progress.h"
 #include "images/store_index/record.h"
 #include "images/unpack/layer.h"
 
@@ -31,6 +32,7 @@ struct LoadOptions {
   Platform platform = host_platform();
   KeepBlobs keep_blobs = KeepBlobs::yes;
   UnpackLimits limits;
+  ProgressSink progress;  // none: nobody looks
   RegistrySettings registries;
   FetchSettings fetch;
   StoreIds ids;  // settle_store_ids (ids.h), or ids_of_caller

@@ -26,6 +26,7 @@ namespace cove {
 namespace {
 
 constexpr std::size_t kMaxProcesses = 4;
+constexpr int kProgressEvery = 100;       // milliseconds
 constexpr std::size_t kShortDigest = 19;  // "sha256:" and twelve digits
 constexpr const char* kOpaque = "trusted.overlay.opaque";
 
@@ -117,39 +118,81 @@ UniqueFd Unpacker::idmapped(BorrowedFd directory) {
   return {};
 }
 
-Result<void> Unpacker::unpack(const Selected& selected) {
+Result<void> Unpacker::unpack(const Selected& selected, const ProgressSink& progress) {
   const std::vector<std::string>& diff_ids = selected.configuration.diff_ids;
   const std::size_t limit =
       std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kMaxProcesses);
+  progress_.clear();
+  for (const Blob& layer : selected.layers)
+    progress_.push_back({layer.descriptor.digest, layer.descriptor.size});
   std::set<std::string> seen;
   for (std::size_t at = 0; at < diff_ids.size(); ++at) {
-    if (store_.has(layer_path(diff_ids[at])) || !seen.insert(diff_ids[at]).second) continue;
+    if (store_.has(layer_path(diff_ids[at])) || !seen.insert(diff_ids[at]).second) {
+      progress_[at].state = LayerProgress::State::done;
+      progress_[at].was_there = true;
+      continue;
+    }
     if (running_.size() >= limit) {
-      if (Result<void> finished = finish_one(); !finished) return finished;
+      if (Result<void> finished = finish_one(selected, progress); !finished) return finished;
     }
     const std::string step =
         "layer " + std::to_string(at + 1) + " of " + std::to_string(diff_ids.size());
     if (Result<void> started = start(selected.layers[at], diff_ids[at], step); !started)
       return started;
+    running_.back().layer = at;
   }
   while (!running_.empty()) {
-    if (Result<void> finished = finish_one(); !finished) return finished;
+    if (Result<void> finished = finish_one(selected, progress); !finished) return finished;
   }
+  if (progress) progress(progress_);
   return {};
 }
 
-Result<void> Unpacker::finish_one() {
+// Of layers that are under way: how much of the blob has come, then how much of it is unpacked.
+void Unpacker::note_progress(const Selected& selected) {
+  using State = LayerProgress::State;
+  for (std::size_t at = 0; at < progress_.size(); ++at) {
+    LayerProgress& layer = progress_[at];
+    const Blob& blob = selected.layers[at];
+    struct stat status {};
+    if (layer.state == State::done || !blob.arrival ||
+        fstatat(staging_.directory().number(), blob.staged.c_str(), &status, 0) != 0)
+      continue;
+    layer.bytes = static_cast<std::uint64_t>(status.st_size);
+    layer.state = layer.bytes > 0 ? State::fetching : State::waiting;
+  }
+  for (const Running& running : running_) {
+    LayerProgress& layer = progress_[running.layer];
+    if (layer.state == State::fetching && layer.bytes < layer.total) continue;
+    const off_t position = lseek(running.file.number(), 0, SEEK_CUR);
+    layer.bytes = position > 0 ? static_cast<std::uint64_t>(position) : 0;
+    layer.state = State::unpacking;
+  }
+}
+
+Result<void> Unpacker::finish_one(const Selected& selected, const ProgressSink& progress) {
   std::vector<pollfd> answers;
   for (const Running& running : running_)
     answers.push_back({running.process.answer().number(), POLLIN, 0});
-  while (poll(answers.data(), answers.size(), -1) < 0) {
-    if (errno != EINTR) return fail(io_error("poll", ""));
+  for (;;) {
+    const int ready = poll(answers.data(), answers.size(), progress ? kProgressEvery : -1);
+    if (ready > 0) break;
+    if (ready < 0 && errno != EINTR) return fail(io_error("poll", ""));
+    if (!progress) continue;
+    note_progress(selected);
+    progress(progress_);
   }
   const auto answered = std::find_if(answers.begin(), answers.end(),
                                      [](const pollfd& one) { return one.revents != 0; });
   const auto place = std::next(running_.begin(), answered - answers.begin());
   Running running = std::move(*place);
   running_.erase(place);
+  if (running.layer < progress_.size()) {
+    LayerProgress& layer = progress_[running.layer];
+    layer.state = LayerProgress::State::done;
+    layer.bytes = layer.total;
+    if (progress) progress(progress_);
+  }
   return finish(std::move(running));
 }
 
@@ -157,7 +200,8 @@ Result<Unpacker::Unpacked> Unpacker::unpack_one(const Blob& blob, const std::str
                                                 const std::string& step) {
   if (Result<void> started = start(blob, diff_id, step); !started) return fail(started.error());
   const std::string staged = running_.back().staged;
-  if (Result<void> finished = finish_one(); !finished) {
+  progress_.clear();
+  if (Result<void> finished = finish_one({}, {}); !finished) {
     (void)remove_tree(staging_.directory(), staged.c_str());
     return fail(finished.error());
   }
@@ -193,7 +237,8 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
     return records_from(*result);
   });
   if (!process) return fail(process.error());
-  running_.push_back({std::move(*process), std::move(directory), blob, staged, diff_id, step});
+  running_.push_back(
+      {std::move(*process), std::move(directory), std::move(*file), blob, staged, diff_id, step});
   return {};
 }
 

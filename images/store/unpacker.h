@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cove/result.h"
+#include "images/store/progress.h"
 #include "images/store/select.h"
 #include "images/store/store.h"
 #include "images/unpack/confined.h"
@@ -26,8 +27,8 @@ class Unpacker {
   // All four outlive it.
   Unpacker(const Store& store, const Staging& staging, Source& source, const UnpackLimits& limits);
 
-  // Errors name the layer in their step.
-  Result<void> unpack(const Selected& selected);
+  // Errors name the layer in their step. `progress` may be empty.
+  Result<void> unpack(const Selected& selected, const ProgressSink& progress = {});
 
   struct Unpacked {
     std::string staged;   // directory in staging
@@ -45,8 +46,10 @@ class Unpacker {
   struct Running {
     ConfinedProcess process;
     UniqueFd directory;
+    UniqueFd file;  // the process's own, too: how far that has read shows here
     Blob blob;
     std::string staged, diff_id, step;
+    std::size_t layer = 0;  // which, of progress_
   };
 
   // A mount of a directory in staging in which the image's ids are those of user_namespace_. None
@@ -54,7 +57,8 @@ class Unpacker {
   UniqueFd idmapped(BorrowedFd directory);
   Result<void> start(const Blob& blob, const std::string& diff_id, const std::string& step);
   // Waits for the next of those that run.
-  Result<void> finish_one();
+  Result<void> finish_one(const Selected& selected, const ProgressSink& progress);
+  void note_progress(const Selected& selected);
   Result<void> finish(Running running);
   Result<LayerResult> result_of(Running& running);
 
@@ -65,6 +69,7 @@ class Unpacker {
   UniqueFd user_namespace_;  // none where the layers belong to the caller, or cannot be idmapped
   std::list<Running> running_;
   std::vector<Unpacked> unpacked_;
+  std::vector<LayerProgress> progress_;
   std::map<std::string, std::uint64_t> notes_;
   std::uint64_t bytes_ = 0, entries_ = 0;
 };

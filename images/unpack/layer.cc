@@ -21,6 +21,7 @@
 #include "images/layout/byte_source.h"
 #include "images/layout/documents.h"
 #include "images/store_index/files.h"
+#include "images/unpack/entry_path.h"
 #include "images/unpack/libraries.h"
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/directory.h"
@@ -28,13 +29,11 @@
 namespace cove {
 namespace {
 
-constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kAufsMetadata = ".wh..wh.";
 constexpr std::string_view kOpaqueMarker = ".wh..wh..opq";
 constexpr const char* kOpaqueAttribute = "user.overlay.opaque";
 constexpr std::int64_t kMaxId = 65535;
 constexpr std::uint32_t kNobody = 65534;
-constexpr std::size_t kMaxComponent = 255;
 constexpr int kMaxLinks = 40;             // as in the kernel
 constexpr std::size_t kHole = 64 * 1024;  // zeros that are worth one
 
@@ -46,38 +45,6 @@ Error failed(std::string_view path, const char* action) {
                             "unpack", action);
   error.where = shown_name(path);
   return error;
-}
-
-// A path of an entry, cleaned: no leading or trailing '/', no "." or "//". Empty: the root itself.
-// A leading '/' means the layer's root, as everywhere in the world of images.
-struct EntryPath {
-  std::string text;
-  std::size_t base = 0;  // where the last part starts
-
-  std::string parent() const { return base == 0 ? std::string() : text.substr(0, base - 1); }
-  const char* name() const { return text.c_str() + base; }
-};
-
-Result<EntryPath> clean(std::string_view raw, const UnpackLimits& limits, Rule on_dotdot) {
-  EntryPath path;
-  std::size_t depth = 0;
-  if (raw.empty()) return fail(refused(Rule::path_empty, raw));
-  if (raw.size() > limits.path_length) return fail(refused(Rule::path_length, raw));
-  for (std::string_view rest = raw; !rest.empty();) {
-    const std::size_t slash = rest.find('/');
-    const std::string_view part = rest.substr(0, slash);
-    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
-    if (part.empty() || part == ".") continue;
-    if (part == "..") return fail(refused(on_dotdot, raw));
-    // The longest of names may be whited out, too.
-    const std::size_t mark = part.starts_with(kWhiteout) ? kWhiteout.size() : 0;
-    if (part.size() > kMaxComponent + mark) return fail(refused(Rule::path_length, raw));
-    if (++depth > limits.path_depth) return fail(refused(Rule::path_depth, raw));
-    if (!path.text.empty()) path.text += '/';
-    path.base = path.text.size();
-    path.text += part;
-  }
-  return path;
 }
 
 struct ArchiveFree {
