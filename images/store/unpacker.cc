@@ -187,13 +187,13 @@ Result<void> Unpacker::finish_one(const Selected& selected, const ProgressSink& 
   const auto place = std::next(running_.begin(), answered - answers.begin());
   Running running = std::move(*place);
   running_.erase(place);
-  if (running.layer < progress_.size()) {
-    LayerProgress& layer = progress_[running.layer];
-    layer.state = LayerProgress::State::done;
-    layer.bytes = layer.total;
-    if (progress) progress(progress_);
-  }
-  return finish(std::move(running));
+  const std::size_t layer = running.layer;
+  if (Result<void> finished = finish(std::move(running)); !finished) return finished;
+  if (!progress) return {};
+  progress_[layer].state = LayerProgress::State::done;
+  progress_[layer].bytes = progress_[layer].total;
+  progress(progress_);
+  return {};
 }
 
 Result<Unpacker::Unpacked> Unpacker::unpack_one(const Blob& blob, const std::string& diff_id,

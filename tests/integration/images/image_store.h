@@ -5,7 +5,9 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <regex>
 #include <string>
+#include <vector>
 
 #include "cove/image.h"
 #include "tests/unit/images/archives.h"
@@ -27,7 +29,29 @@ inline std::string cove_image() {
 struct Outcome {
   int status = -1;
   std::string out, err;
+  std::vector<std::string> progress;  // lines of both that tell how far a load is, taken out
 };
+
+inline bool tells_progress(const std::string& line) {
+  static const std::regex kLine("layer [0-9]+ of [0-9]+: sha256:.*");
+  return line.starts_with("{\"event\":\"layer\"") || std::regex_match(line, kLine);
+}
+
+inline std::string without_progress(const std::string& text, std::vector<std::string>& progress) {
+  std::string rest;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+    const std::string line = text.substr(at, end - at);
+    const std::string words = line.substr(0, line.find('\n'));
+    if (tells_progress(words)) {
+      progress.push_back(words);
+    } else {
+      rest += line;
+    }
+    at = end;
+  }
+  return rest;
+}
 
 inline bool installed(const char* tool) {
   return std::system((std::string("command -v ") + tool + " >/dev/null 2>&1").c_str()) == 0;
@@ -40,7 +64,11 @@ class ImageStore : public ::testing::Test {
   Outcome shell(const std::string& command) const {
     const std::string out = scratch_ / "out", err = scratch_ / "err";
     const int status = std::system(("( " + command + " ) >" + out + " 2>" + err).c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+    Outcome outcome;
+    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    outcome.out = without_progress(read_file(out), outcome.progress);
+    outcome.err = without_progress(read_file(err), outcome.progress);
+    return outcome;
   }
   std::string command(const std::string& arguments) const {
     return cove_image() + " --store " + store() + " " + arguments;

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -106,6 +107,26 @@ TEST_F(ImageStore, FindingIsQuick) {
   RecordProperty("median_microseconds", std::to_string(times[50]));
   EXPECT_LT(times[50], 1000)
       << "microseconds; ten times the budget, for loaded machines and sanitizers";
+}
+
+TEST_F(ImageStore, TellsHowFarALoadIs) {
+  const std::string path = archive("d.tar", demo().docker_archive());
+  const Outcome lines = run("load " + path);
+  EXPECT_EQ(lines.progress.size(), 3U);
+  for (const std::string& line : lines.progress) EXPECT_NE(line.find(" of 3: sha256:"), line.npos);
+  std::filesystem::remove_all(store());
+
+  const Outcome events = run("load --json " + path);
+  std::set<int> done;
+  for (const std::string& line : events.progress) {
+    const json event = json::parse(line);
+    EXPECT_EQ(event["layers"], 3);
+    EXPECT_LE(event["bytes"], event["total"]);
+    if (event["state"] == "done") EXPECT_TRUE(done.insert(event["layer"].get<int>()).second);
+  }
+  EXPECT_EQ(done, (std::set<int>{1, 2, 3}));
+  EXPECT_EQ(json::parse(events.out)["layers"], 3) << "the result is the last line";
+  EXPECT_TRUE(run("load --quiet " + path).progress.empty());
 }
 
 TEST_F(ImageStore, KnowsAnUnchangedArchiveAgain) {
