@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "images/commands/print.h"
 #include "images/commands/program.h"
 
 namespace {
@@ -39,7 +40,7 @@ int main(int argc, char** argv) {
   const cove::Result<void> done = program.chosen();
   std::cout.flush();
   if (!done) {
-    std::cerr << done.error().message() << '\n';
+    std::cerr << cove::printable(done.error().message()) << '\n';
     return kOurError;
   }
   if (!std::cout) {

@@ -27,6 +27,12 @@ void add_registry_options(CLI::App& command, RegistrySettings& registries, Fetch
           },
           "Seconds before the second attempt, doubled for each further one (default 0.5)")
       ->check(CLI::Range(0.0, 3600.0));
+  command
+      .add_option_function<unsigned>(
+          "--stall-timeout",
+          [&fetch](unsigned seconds) { fetch.retry.stall = std::chrono::seconds(seconds); },
+          "Seconds without a byte after which an attempt is given up (default 30)")
+      ->check(CLI::Range(1, 3600));
 }
 
 void add_load_options(CLI::App& command, Program& program, LoadOptions& options) {

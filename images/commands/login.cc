@@ -1,6 +1,7 @@
 // cove image login and logout: the same files and helpers as docker's, podman's and skopeo's.
 #include "images/registry/login.h"
 
+#include <signal.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -44,23 +45,34 @@ Result<std::string> registry_named(std::string text) {
       login_error("\"" + shown_name(text) + "\" is no registry", "write HOST or HOST:PORT"));
 }
 
-// A terminal that does not show what is typed, until its end.
+termios terminal_before;  // for a signal's handler
+
+void restore_and_end(int signal) {
+  tcsetattr(0, TCSAFLUSH, &terminal_before);
+  raise(signal);  // its default action again
+}
+
+// A terminal that does not show what is typed, until its end, or that of the process by a signal.
 class SilentTerminal {
  public:
   SilentTerminal() {
-    if (tcgetattr(0, &before_) != 0) return;
-    termios silent = before_;
+    if (tcgetattr(0, &terminal_before) != 0) return;
+    struct sigaction action {};
+    action.sa_handler = restore_and_end;
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaction(signal, &action, nullptr);
+    termios silent = terminal_before;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     changed_ = tcsetattr(0, TCSAFLUSH, &silent) == 0;
   }
   ~SilentTerminal() {
-    if (changed_) tcsetattr(0, TCSAFLUSH, &before_);
+    if (changed_) tcsetattr(0, TCSAFLUSH, &terminal_before);
+    for (const int one : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) signal(one, SIG_DFL);
   }
   SilentTerminal(const SilentTerminal&) = delete;
   SilentTerminal& operator=(const SilentTerminal&) = delete;
 
  private:
-  termios before_{};
   bool changed_ = false;
 };
 

@@ -22,6 +22,18 @@ std::string mebibyte_text(std::uint64_t bytes) {
   return text.data();
 }
 
+std::string printable(std::string text) {
+  unsigned char before = 0;
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool control = (byte < ' ' && c != '\n') || byte == 0x7f;
+    // U+0080 to U+009F: control characters too, as UTF-8 has them.
+    if (control || (before == 0xc2 && byte >= 0x80 && byte < 0xa0)) c = '?';
+    before = byte;
+  }
+  return text;
+}
+
 std::string plural(std::uint64_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }

@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 namespace cove {
 
 std::string base64_encoded(std::string_view bytes) {
@@ -15,8 +17,12 @@ std::string base64_encoded(std::string_view bytes) {
 
 std::optional<std::string> base64_decoded(std::string_view text) {
   if (text.empty()) return std::string();
+  // OpenSSL takes any number of '=' anywhere.
+  const std::size_t end = std::min(text.find('='), text.size());
+  if (text.size() % 4 != 0 || text.size() - end > 2 ||
+      text.find_first_not_of('=', end) != std::string_view::npos)
+    return {};
   std::string bytes(text.size() / 4 * 3, '\0');
-  if (text.size() % 4 != 0) return {};
   const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
                                    reinterpret_cast<const unsigned char*>(text.data()),
                                    static_cast<int>(text.size()));

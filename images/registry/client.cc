@@ -7,8 +7,7 @@
 #include <random>
 #include <thread>
 
-#include "images/registry/base64.h"
-#include "images/registry/challenge.h"
+#include "images/registry/authorization.h"
 #include "images/store_index/reference.h"
 #include "images/unpack/shown_name.h"
 
@@ -19,25 +18,15 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLongestDelay{60'000};
+constexpr int kAttemptsToConnect = 3;
+constexpr std::size_t kWordsCap = 64 * 1024;  // a longer answer is no explanation
+constexpr std::size_t kMostWords = 400;
 constexpr std::uint64_t kProgress = 64 * 1024;  // bytes of an attempt that was worth it
 constexpr int kChallenges = 2;                  // met for one request: a token may have run out
 constexpr const char* kManifestTypes =
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, "
     "application/vnd.docker.distribution.manifest.v2+json";
-
-Error network_error(const std::string& where, std::string what, std::string hint = {}) {
-  Error error;
-  error.code = ErrorCode::network_failed;
-  error.where = where;
-  error.what = std::move(what);
-  error.hint = std::move(hint);
-  return error;
-}
-
-bool is_worth_retrying(long status) {
-  return status == 408 || status == 429 || (status >= 500 && status != 501);
-}
 
 std::optional<std::uint64_t> number_in(std::string_view text) {
   std::uint64_t number = 0;
@@ -46,26 +35,22 @@ std::optional<std::uint64_t> number_in(std::string_view text) {
   return number;
 }
 
-std::string header_of(const HttpAnswer& answer, const char* name) {
-  const auto found = answer.headers.find(name);
-  return found == answer.headers.end() ? std::string() : found->second;
-}
-
 // "bytes 100-199/200" -> 100
 std::optional<std::uint64_t> range_start(const HttpAnswer& answer) {
-  const std::string range = header_of(answer, "content-range");
+  const std::string range = answer.header("content-range");
   if (!range.starts_with("bytes ")) return {};
   return number_in(std::string_view(range).substr(6));
 }
 
 // What the registry says itself: {"errors": [{"code": ..., "message": ...}]}.
 std::string registry_words(const std::string& text) {
+  if (text.size() > kWordsCap) return {};
   const json answer = json::parse(text, nullptr, false);
   std::string words;
   if (!answer.is_object() || !answer.contains("errors") || !answer["errors"].is_array())
     return words;
   for (const json& error : answer["errors"]) {
-    if (!error.is_object()) continue;
+    if (!error.is_object() || words.size() > kMostWords) continue;
     for (const char* name : {"code", "message"}) {
       const auto part = error.find(name);
       if (part == error.end() || !part->is_string()) continue;
@@ -75,15 +60,10 @@ std::string registry_words(const std::string& text) {
   return words;
 }
 
-HttpHost host_of(const Endpoint& endpoint) {
-  return {endpoint.certificates, endpoint.verify_tls, !is_loopback_host(endpoint.host), ""};
-}
-
-std::string host_in(std::string_view url) {
-  const std::size_t start = url.find("//");
-  if (start == std::string_view::npos) return {};
-  url.remove_prefix(start + 2);
-  return std::string(url.substr(0, url.find_first_of("/?#")));
+// Nobody listens on 443, perhaps because there is only 80; with a port of its own the host would
+// have no other to listen on.
+bool has_no_tls(const HttpFailure& failure, const std::string& host) {
+  return failure.not_tls || (failure.unreachable && host.find(':') == std::string::npos);
 }
 
 std::string without_parameters(const std::string& media_type) {
@@ -94,7 +74,7 @@ std::string without_parameters(const std::string& media_type) {
 
 milliseconds with_jitter(milliseconds delay) {
   static thread_local std::minstd_rand random(std::random_device{}());
-  return delay * std::uniform_int_distribution(80, 120)(random) / 100;
+  return delay * std::uniform_int_distribution(100, 130)(random) / 100;
 }
 
 }  // namespace
@@ -128,10 +108,15 @@ struct RegistryClient::Failure {
   bool transient = false;   // the same endpoint may do better
   bool final = false;       // no endpoint can do better
   bool progressed = false;  // bytes came before it failed
-  milliseconds wait{0};     // asked for by the registry
+  bool unreachable = false;
+  milliseconds wait{0};  // asked for by the registry
 
   static Failure of(HttpFailure failure) {
-    return {std::move(failure.error), failure.transient, false, false, milliseconds(0)};
+    Failure result;
+    result.error = std::move(failure.error);
+    result.transient = failure.transient;
+    result.unreachable = failure.unreachable;
+    return result;
   }
 };
 
@@ -144,7 +129,8 @@ struct RegistryClient::Download {
 
 RegistryClient::RegistryClient(EndpointStates& states, RetryPolicy policy)
     : states_(states), policy_(policy) {
-  for (const Endpoint& endpoint : states_.endpoints()) connections_.emplace_back(host_of(endpoint));
+  for (const Endpoint& endpoint : states_.endpoints())
+    connections_.emplace_back(http_host(endpoint, policy_.stall));
 }
 
 // One endpoint, again and again while that may help.
@@ -158,7 +144,9 @@ std::optional<RegistryClient::Failure> RegistryClient::try_endpoint(std::size_t 
       attempt = 1;
       delay = policy_.delay;
     }
-    if (!failure->transient || attempt >= policy_.attempts) return failure;
+    const int most =
+        failure->unreachable ? std::min(policy_.attempts, kAttemptsToConnect) : policy_.attempts;
+    if (!failure->transient || attempt >= most) return failure;
     std::this_thread::sleep_for(
         with_jitter(std::min(std::max(delay, failure->wait), kLongestDelay)));
     delay = std::min(delay * 2, kLongestDelay);
@@ -183,75 +171,6 @@ Result<void> RegistryClient::try_all(const Attempt& once) {
   return fail(one_error(std::move(errors)));
 }
 
-tl::expected<std::string, HttpFailure> RegistryClient::fetch_token(
-    const Endpoint& endpoint, const std::map<std::string, std::string>& challenge) {
-  const auto parameter = [&](const char* name) {
-    const auto found = challenge.find(name);
-    return found == challenge.end() ? std::string() : found->second;
-  };
-  const std::string realm = parameter("realm");
-  if (!realm.starts_with("https://") && !(endpoint.plain_http && realm.starts_with("http://"))) {
-    return tl::unexpected(
-        HttpFailure{network_error(endpoint.host, "asks for a login at \"" + shown_name(realm) +
-                                                     "\", which is no https address")});
-  }
-  std::string query = "service=" + url_escaped(parameter("service"));
-  if (const std::string scope = parameter("scope"); !scope.empty())
-    query += "&scope=" + url_escaped(scope);
-  HttpRequest request;
-  const Login& login = endpoint.login;
-  if (!login.identity_token.empty()) {
-    request.url = realm;
-    request.form = "grant_type=refresh_token&client_id=cove&" + query +
-                   "&refresh_token=" + url_escaped(login.identity_token);
-  } else {
-    request.url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + query;
-    if (!login.empty())
-      request.authorization = "Basic " + base64_encoded(login.user + ":" + login.password);
-  }
-  HttpHost realm_host = host_of(endpoint);
-  realm_host.proxies = !is_loopback_host(host_in(realm));
-  if (host_in(realm) != endpoint.host)
-    realm_host.certificates.client = realm_host.certificates.client_key = "";
-  const auto answer = Http(realm_host).perform(request);
-  if (!answer) return tl::unexpected(answer.error());
-  if (answer->status != 200) {
-    HttpFailure failure{network_error(shown_name(host_in(realm)),
-                                      "gives no token: status " + std::to_string(answer->status))};
-    failure.transient = is_worth_retrying(answer->status);
-    if (answer->status == 401 || answer->status == 403) {
-      failure.error.code = ErrorCode::permission_denied;
-      failure.error.what = login.empty() ? "asks for a login" : "does not accept the login";
-      failure.error.hint = "cove image login " + endpoint.host;
-    }
-    return tl::unexpected(failure);
-  }
-  const json document = json::parse(answer->text, nullptr, false);
-  for (const char* name : {"token", "access_token"}) {
-    if (!document.is_object() || !document.contains(name) || !document[name].is_string()) continue;
-    const std::string token = document[name];
-    // It becomes a header: nothing that could end one.
-    if (!token.empty() &&
-        std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; }))
-      return "Bearer " + token;
-  }
-  return tl::unexpected(
-      HttpFailure{network_error(shown_name(host_in(realm)), "gives an answer without a token")});
-}
-
-tl::expected<std::string, HttpFailure> RegistryClient::answer_challenge(const Endpoint& endpoint,
-                                                                        const HttpAnswer& answer) {
-  const std::vector<Challenge> challenges = parse_challenges(header_of(answer, "www-authenticate"));
-  for (const Challenge& challenge : challenges) {
-    if (challenge.scheme == "bearer") return fetch_token(endpoint, challenge.parameters);
-  }
-  for (const Challenge& challenge : challenges) {
-    if (challenge.scheme == "basic" && !endpoint.login.user.empty())
-      return "Basic " + base64_encoded(endpoint.login.user + ":" + endpoint.login.password);
-  }
-  return std::string();
-}
-
 // One answer of one endpoint, its scheme found out and its challenge met.
 tl::expected<HttpAnswer, HttpFailure> RegistryClient::ask(std::size_t at, const std::string& path,
                                                           HttpRequest request) {
@@ -263,7 +182,8 @@ tl::expected<HttpAnswer, HttpFailure> RegistryClient::ask(std::size_t at, const 
     // A login or a token is given in the clear only where that was asked for.
     request.authorization = state.authorization;
     auto answer = connection.perform(request);
-    if (!answer && answer.error().not_tls && endpoint.plain_http && state.scheme == "https") {
+    if (!answer && endpoint.plain_http && state.scheme == "https" &&
+        has_no_tls(answer.error(), endpoint.host)) {
       state.scheme = "http";
       states_.set(at, state);
       continue;
@@ -271,7 +191,7 @@ tl::expected<HttpAnswer, HttpFailure> RegistryClient::ask(std::size_t at, const 
     if (!answer || answer->status != 401 || challenges++ == kChallenges) return answer;
     // Another thread may have met the challenge meanwhile.
     if (states_.of(at).authorization != state.authorization) continue;
-    const auto authorization = answer_challenge(endpoint, *answer);
+    const auto authorization = authorization_for(*answer, endpoint, policy_.stall);
     if (!authorization) return tl::unexpected(authorization.error());
     if (authorization->empty() || *authorization == state.authorization) return answer;
     state.authorization = *authorization;
@@ -288,12 +208,14 @@ RegistryClient::Failure RegistryClient::refusal(std::size_t at, const std::strin
   failure.error =
       network_error(endpoint.host, "answers with status " + std::to_string(answer.status) + " to " +
                                        shown_name(path) + said);
-  failure.transient = is_worth_retrying(answer.status);
-  if (const auto seconds = number_in(header_of(answer, "retry-after")))
+  failure.transient = is_transient_status(answer.status);
+  if (const auto seconds = number_in(answer.header("retry-after")))
     failure.wait = std::chrono::seconds(std::min<std::uint64_t>(*seconds, 3600));
   const std::string what = endpoint.repository.empty() ? "it" : "\"" + endpoint.repository + "\"";
   const std::string login_hint = "cove image login " + endpoint.host;
-  if (answer.status == 401) {
+  if (answer.elsewhere) {
+    failure.error.what = "redirects to a host that " + failure.error.what;
+  } else if (answer.status == 401) {
     failure.error.code = ErrorCode::permission_denied;
     failure.error.what = endpoint.login.empty()
                              ? "gives " + what + " to no one without a login" + said
@@ -325,9 +247,17 @@ Result<Document> RegistryClient::document(const std::string& below, const std::s
     auto answer = ask(at, path, request);
     if (!answer) return Failure::of(answer.error());
     if (answer->status != 200) return refusal(at, path, *answer);
+    if (const std::string encoding = answer->header("content-encoding");
+        !encoding.empty() && encoding != "identity") {
+      Failure failure;
+      failure.error =
+          network_error(endpoint.host, "sent " + shown_name(path) + " encoded (" +
+                                           shown_name(encoding) + "), which was not asked for");
+      return failure;
+    }
     found.text = std::move(answer->text);
     found.digest = sha256_of(found.text);
-    found.media_type = without_parameters(header_of(*answer, "content-type"));
+    found.media_type = without_parameters(answer->header("content-type"));
     if (digest.empty() || digest == found.digest) return {};
     Failure failure;
     failure.error =
@@ -392,6 +322,8 @@ std::optional<RegistryClient::Failure> RegistryClient::continue_download(std::si
   };
   const auto answer = ask(at, path, request);
   if (!answer && answer.error().from_sink) return failure;
+  // All of it came: how the connection ended matters no more.
+  if (!answer && begun && download.received == wanted.size) return {};
   if (!answer) {
     Failure broken = Failure::of(answer.error());
     broken.progressed = failure.progressed;
@@ -399,8 +331,15 @@ std::optional<RegistryClient::Failure> RegistryClient::continue_download(std::si
   }
   const bool complete = download.received == wanted.size;
   const bool good = answer->status == 200 || answer->status == 206;
-  if (!good && !(answer->status == 416 && complete)) return refusal(at, path, *answer);
+  const bool no_more = answer->status == 416;
+  if (!good && !no_more) return refusal(at, path, *answer);
   if (complete) return {};
+  if (no_more) {
+    failure.error =
+        invalid_image(wanted.digest, "is shorter than the " + std::to_string(wanted.size) +
+                                         " bytes that its manifest says");
+    return failure;
+  }
   failure.transient = true;
   failure.error = network_error(endpoint.host, "ended " + wanted.digest + " after " +
                                                    std::to_string(download.received) + " of " +

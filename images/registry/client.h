@@ -22,8 +22,10 @@
 namespace cove {
 
 struct RetryPolicy {
-  int attempts = 6;                      // at one endpoint, without a byte of progress between them
+  // At one endpoint, without progress between them; of these at most 3 to come to a connection.
+  int attempts = 6;
   std::chrono::milliseconds delay{500};  // before the second; doubled each time, up to a minute
+  std::chrono::seconds stall{30};        // how long nothing may come, from 1 on
 };
 
 struct Document {
@@ -84,11 +86,6 @@ class RegistryClient {
   std::optional<Failure> continue_download(std::size_t endpoint, Download& download);
   tl::expected<HttpAnswer, HttpFailure> ask(std::size_t endpoint, const std::string& path,
                                             HttpRequest request);
-  // The Authorization that the challenge asks for; nothing where we have none to give.
-  tl::expected<std::string, HttpFailure> answer_challenge(const Endpoint& endpoint,
-                                                          const HttpAnswer& answer);
-  tl::expected<std::string, HttpFailure> fetch_token(
-      const Endpoint& endpoint, const std::map<std::string, std::string>& challenge);
   Failure refusal(std::size_t endpoint, const std::string& path, const HttpAnswer& answer) const;
 
   EndpointStates& states_;

@@ -22,7 +22,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kPatience{30};
+// What all helpers say that are made with Docker's library for them.
+constexpr const char* kNotFound = "credentials not found";
 constexpr std::size_t kMostOutput = 64 * 1024;
 
 Error helper_error(const std::string& program, std::string what) {
@@ -63,6 +64,17 @@ class Child {
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
+  // False when the deadline passes.
+  bool ends_before(Clock::time_point deadline) const {
+    constexpr timespec kPause{0, 2'000'000};
+    siginfo_t ended{};
+    while (waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == 0) {
+      if (Clock::now() >= deadline) return false;
+      nanosleep(&kPause, nullptr);
+    }
+    return true;
+  }
   int wait() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
@@ -114,7 +126,8 @@ Result<pid_t> spawn(const std::string& program, const std::string& verb, Borrowe
 
 Result<std::optional<std::string>> call_credential_helper(const std::string& name,
                                                           const std::string& verb,
-                                                          const std::string& input) {
+                                                          const std::string& input,
+                                                          std::chrono::milliseconds patience) {
   const std::string program = "docker-credential-" + name;
   if (!is_helper_name(name)) {
     Error error = helper_error(shown_name(name), "is no name of a credential helper");
@@ -135,11 +148,14 @@ Result<std::optional<std::string>> call_credential_helper(const std::string& nam
   in->reading.reset();
   out->writing.reset();
   std::string printed;
-  if (!read_until(out->reading, Clock::now() + kPatience, printed))
-    return fail(helper_error(program, "did not answer within 30 seconds"));
+  const Clock::time_point deadline = Clock::now() + patience;
+  if (!read_until(out->reading, deadline, printed) || !child.ends_before(deadline)) {
+    return fail(helper_error(program, "did not come to its end in " +
+                                          std::to_string(patience.count() / 1000) + " seconds"));
+  }
   const int status = child.wait();
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::optional(std::move(printed));
-  if (printed.find("not found") != std::string::npos) return std::optional<std::string>();
+  if (printed.find(kNotFound) != std::string::npos) return std::optional<std::string>();
   while (!printed.empty() && printed.back() == '\n') printed.pop_back();
   return fail(helper_error(program, verb + " failed: " + shown_name(printed)));
 }

@@ -58,10 +58,21 @@ Result<std::optional<std::string>> read_optional(const std::string& file) {
   return fail(error);
 }
 
-// HOST[:PORT][/PATH], or a prefix "*.HOST".
+bool is_wildcard(std::string_view prefix) { return prefix.starts_with("*."); }
+
+// HOST[:PORT][/PATH]
 bool is_location(std::string_view text) {
-  const std::string_view host = text.substr(0, text.find('/'));
-  return is_registry_host(host.starts_with("*.") ? host.substr(2) : host);
+  const std::size_t slash = text.find('/');
+  return is_registry_host(text.substr(0, slash)) &&
+         (slash == std::string_view::npos || is_repository(text.substr(slash + 1)));
+}
+
+// The same, or "*.HOST".
+bool is_prefix(std::string_view text) {
+  if (is_wildcard(text))
+    return text.find(':') == text.npos && is_location(text.substr(2)) &&
+           text.find('/') == text.npos;
+  return is_location(text);
 }
 
 // Reads one file's rules; mistakes are collected.
@@ -74,16 +85,8 @@ class RuleReader {
     std::vector<RegistryRule> rules;
     if (document.contains("registries"))
       mistake(document, "is of version 1, which is not read; write [[registry]] tables");
-    const toml::array* registries = document["registry"].as_array();
-    if (!registries) return rules;
-    for (const toml::node& node : *registries) {
-      const toml::table* table = node.as_table();
-      if (!table) {
-        mistake(node, "\"registry\" is no array of tables");
-        continue;
-      }
+    for (const toml::table* table : tables_in(document, "registry"))
       rules.push_back(rule_in(*table));
-    }
     return rules;
   }
 
@@ -91,6 +94,22 @@ class RuleReader {
   void mistake(const toml::node& node, std::string what) {
     const std::string line = std::to_string(node.source().begin.line);
     mistakes_.push_back(file_error(file_ + ":" + line, std::move(what)));
+  }
+
+  std::vector<const toml::table*> tables_in(const toml::table& parent, const char* name) {
+    std::vector<const toml::table*> tables;
+    const toml::node* node = parent.get(name);
+    if (!node) return tables;
+    const toml::array* array = node->as_array();
+    if (!array) mistake(*node, std::string(name) + " is no array of tables: write it as [[...]]");
+    for (std::size_t at = 0; array && at < array->size(); ++at) {
+      if (const toml::table* table = array->get(at)->as_table()) {
+        tables.push_back(table);
+      } else {
+        mistake(*array->get(at), std::string(name) + " holds what is no table");
+      }
+    }
+    return tables;
   }
 
   std::string text_in(const toml::table& table, const char* name) {
@@ -109,17 +128,25 @@ class RuleReader {
     return flag.value_or(false);
   }
 
-  std::string location_in(const toml::table& table, const char* name) {
-    std::string location = text_in(table, name);
+  std::string location_in(const toml::table& table) {
+    std::string location = text_in(table, "location");
     if (!location.empty() && !is_location(location))
-      mistake(*table.get(name),
-              std::string(name) + " \"" + shown_name(location) + "\" is no HOST[:PORT][/PATH]");
+      mistake(*table.get("location"),
+              "location \"" + shown_name(location) + "\" is no HOST[:PORT][/PATH]");
     return location;
+  }
+
+  std::string prefix_in(const toml::table& table) {
+    std::string prefix = text_in(table, "prefix");
+    if (!prefix.empty() && !is_prefix(prefix))
+      mistake(*table.get("prefix"),
+              "prefix \"" + shown_name(prefix) + "\" is neither HOST[:PORT][/PATH] nor *.HOST");
+    return prefix;
   }
 
   Mirror mirror_in(const toml::table& table, bool digests_only) {
     Mirror mirror;
-    mirror.location = location_in(table, "location");
+    mirror.location = location_in(table);
     if (mirror.location.empty()) mistake(table, "the mirror has no location");
     mirror.insecure = flag_in(table, "insecure");
     const std::string from = text_in(table, "pull-from-mirror");
@@ -132,19 +159,16 @@ class RuleReader {
 
   RegistryRule rule_in(const toml::table& table) {
     RegistryRule rule;
-    rule.prefix = location_in(table, "prefix");
-    rule.location = location_in(table, "location");
+    rule.prefix = prefix_in(table);
+    rule.location = location_in(table);
     if (rule.prefix.empty()) rule.prefix = rule.location;
     if (rule.prefix.empty()) mistake(table, "the registry has neither prefix nor location");
-    if (rule.location.empty() && !rule.prefix.starts_with("*.")) rule.location = rule.prefix;
+    if (rule.location.empty() && !is_wildcard(rule.prefix)) rule.location = rule.prefix;
     rule.insecure = flag_in(table, "insecure");
     rule.blocked = flag_in(table, "blocked");
     const bool digests_only = flag_in(table, "mirror-by-digest-only");
-    const toml::array* mirrors = table["mirror"].as_array();
-    for (std::size_t at = 0; mirrors && at < mirrors->size(); ++at) {
-      if (const toml::table* mirror = mirrors->get(at)->as_table())
-        rule.mirrors.push_back(mirror_in(*mirror, digests_only));
-    }
+    for (const toml::table* mirror : tables_in(table, "mirror"))
+      rule.mirrors.push_back(mirror_in(*mirror, digests_only));
     return rule;
   }
 
@@ -176,16 +200,16 @@ Result<std::vector<RegistryRule>> read_rules(const std::vector<std::string>& fil
   return all;
 }
 
-// How much of the place the prefix covers; 0: it is another's.
+// How much of the place the prefix covers; 0: it is another's. Of a port, a wildcard says nothing.
 std::size_t covered(const RegistryRule& rule, const std::string& place) {
   const std::string& prefix = rule.prefix;
-  if (prefix.starts_with("*.")) {
-    const std::size_t host = place.find('/');
-    const std::string_view name = std::string_view(place).substr(0, host);
-    return name.ends_with(std::string_view(prefix).substr(1)) ? host : 0;
+  if (is_wildcard(prefix)) {
+    const std::size_t end = place.find_first_of(":/");
+    const std::string_view name = std::string_view(place).substr(0, end);
+    return name.ends_with(std::string_view(prefix).substr(1)) ? name.size() : 0;
   }
-  const bool whole_parts = place.size() == prefix.size() || place[prefix.size()] == '/';
-  return place.starts_with(prefix) && whole_parts ? prefix.size() : 0;
+  if (!place.starts_with(prefix)) return 0;
+  return place.size() == prefix.size() || place[prefix.size()] == '/' ? prefix.size() : 0;
 }
 
 Result<std::string> read_certificates(const std::string& directory,
@@ -238,6 +262,9 @@ Result<Endpoint> endpoint_at(const std::string& location, bool insecure,
   const std::size_t slash = location.find('/');
   endpoint.host = location.substr(0, slash);
   if (slash != std::string::npos) endpoint.repository = location.substr(slash + 1);
+  if (!is_registry_host(endpoint.host))
+    return fail(file_error(settings.files.empty() ? "" : settings.files.front(),
+                           "makes \"" + shown_name(location) + "\" of it, which is no place"));
   endpoint.verify_tls = settings.verify_tls && !insecure;
   endpoint.plain_http = !endpoint.verify_tls || is_loopback_host(endpoint.host);
   const std::string host = endpoint.host;
@@ -269,6 +296,25 @@ const RegistryRule* rule_for(const std::vector<RegistryRule>& rules, const std::
 
 }  // namespace
 
+std::vector<std::string> registry_files(const std::vector<std::string>& directories) {
+  std::vector<std::string> files;
+  for (const std::string& directory : directories) {
+    const std::string file = directory + "/registries.conf";
+    if (files.empty() && access(file.c_str(), F_OK) == 0) files.push_back(file);
+  }
+  for (auto directory = directories.rbegin(); directory != directories.rend(); ++directory) {
+    const std::string beside = *directory + "/registries.conf.d";
+    const UniqueFd opened(open(beside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    std::vector<std::string> names;
+    if (opened) names = names_in(opened).value_or(std::vector<std::string>{});
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      if (name.ends_with(".conf")) files.push_back(beside + "/" + name);
+    }
+  }
+  return files;
+}
+
 RegistrySettings registry_settings() {
   RegistrySettings settings;
   settings.logins = login_files();
@@ -279,24 +325,8 @@ RegistrySettings registry_settings() {
   for (const std::string& directory : directories)
     settings.certificate_directories.push_back(directory + "/certs.d");
   settings.certificate_directories.emplace_back("/etc/docker/certs.d");
-
-  if (const std::string given = environment("CONTAINERS_REGISTRIES_CONF"); !given.empty()) {
-    settings.files.push_back(given);
-    return settings;
-  }
-  for (const std::string& directory : directories) {
-    const std::string file = directory + "/registries.conf";
-    if (access(file.c_str(), F_OK) != 0) continue;
-    settings.files.push_back(file);
-    const UniqueFd beside(open((file + ".d").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    std::vector<std::string> names;
-    if (beside) names = names_in(beside).value_or(std::vector<std::string>{});
-    std::sort(names.begin(), names.end());
-    for (const std::string& name : names) {
-      if (name.ends_with(".conf")) settings.files.push_back(file + ".d/" + name);
-    }
-    break;
-  }
+  const std::string given = environment("CONTAINERS_REGISTRIES_CONF");
+  settings.files = given.empty() ? registry_files(directories) : std::vector<std::string>{given};
   return settings;
 }
 
@@ -333,6 +363,10 @@ Result<std::vector<Endpoint>> endpoints_for(const RegistryReference& reference,
   const std::string own = rule->location.empty() ? place : rule->location + rest;
   if (Result<void> added = add(own, rule->insecure); !added) return fail(added.error());
   return endpoints;
+}
+
+HttpHost http_host(const Endpoint& endpoint, std::chrono::seconds stall) {
+  return {endpoint.certificates, endpoint.verify_tls, !is_loopback_host(endpoint.host), "", stall};
 }
 
 Result<Endpoint> endpoint_of(const std::string& registry, const RegistrySettings& settings) {

@@ -1,8 +1,6 @@
 #include "images/registry/fetcher.h"
 
 #include <curl/curl.h>
-#include <poll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -238,6 +236,7 @@ Result<Document> Fetcher::answer_to(Ticket ticket) {
     if (!message || message->body.empty())
       return fail(lost("the downloading process ended without an answer"));
     const Ticket other = MessageReader(message->body).u32();
+    if (other > last_) return fail(lost("the downloading process gave a malformed answer"));
     answers_[other] = std::move(message->body);
   }
 }

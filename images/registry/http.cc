@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t kMaxHeaders = 200;
 constexpr std::size_t kMaxHeader = 16 * 1024;
+constexpr std::size_t kMaxHeaderBytes = 1024 * 1024;  // of all answers to a request
 constexpr long kConnectSeconds = 20;
-constexpr long kStallSeconds = 30;  // without a byte
 constexpr long kMaxRedirects = 5;
 
 struct FreeList {
@@ -28,6 +28,8 @@ struct Transfer {
   HttpAnswer answer;
   bool refused = false;  // by the sink
   bool too_long = false;
+  std::size_t header_bytes = 0;
+  bool headers_too_long = false;
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -39,6 +41,9 @@ std::string_view trimmed(std::string_view text) {
 std::size_t take_header(char* data, std::size_t, std::size_t size, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   const std::string_view line(data, size);
+  transfer.header_bytes += size;
+  transfer.headers_too_long = transfer.header_bytes > kMaxHeaderBytes;
+  if (transfer.headers_too_long) return 0;
   if (line.starts_with("HTTP/")) {  // another answer: of a proxy, of where a redirect led
     transfer.answer.headers.clear();
     return size;
@@ -65,7 +70,7 @@ std::size_t take_body(char* data, std::size_t, std::size_t size, void* user) {
     transfer.refused = !transfer.request.sink(transfer.answer, {data, size});
     return transfer.refused ? 0 : size;
   }
-  if (transfer.answer.text.size() + size > kHttpTextCap) {
+  if (transfer.answer.text.size() + size > transfer.request.text_cap) {
     transfer.too_long = true;
     return 0;
   }
@@ -85,10 +90,22 @@ bool is_transient(CURLcode code) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
     case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_SSL_CONNECT_ERROR:
       return true;
     default:
       return false;
   }
+}
+
+bool is_unreachable(CURLcode code) {
+  return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+         code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_SSL_CONNECT_ERROR;
+}
+
+long redirects_of(CURL* handle) {
+  long redirects = 0;
+  if (handle) curl_easy_getinfo(handle, CURLINFO_REDIRECT_COUNT, &redirects);
+  return redirects;
 }
 
 HttpFailure failure_of(CURLcode code, const Transfer& transfer, const char* detail) {
@@ -97,12 +114,14 @@ HttpFailure failure_of(CURLcode code, const Transfer& transfer, const char* deta
   failure.error.where = shown_name(transfer.request.url);
   failure.transient = is_transient(code);
   failure.not_tls = code == CURLE_SSL_CONNECT_ERROR;
+  failure.unreachable = is_unreachable(code);
   failure.from_sink = transfer.refused;
   std::string& what = failure.error.what;
   const std::string said = shown_name(*detail ? detail : curl_easy_strerror(code));
   if (transfer.too_long) {
-    what = "the answer is longer than 8 MiB";
-    failure.transient = false;
+    what = "the answer is longer than " + std::to_string(transfer.request.text_cap / 1024) + " KiB";
+  } else if (transfer.headers_too_long) {
+    what = "the answer's headers are longer than 1 MiB";
   } else if (code == CURLE_COULDNT_RESOLVE_HOST) {
     what = "the host is not known: " + said;
     failure.error.hint = "check the name, and the network's name servers";
@@ -116,6 +135,11 @@ HttpFailure failure_of(CURLcode code, const Transfer& transfer, const char* deta
     what = "the host does not answer: " + said;
   } else if (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) {
     what = "the connection broke: " + said;
+  } else if (code == CURLE_UNSUPPORTED_PROTOCOL && redirects_of(transfer.handle) == 0) {
+    what = "the answer is no HTTP: " + said;  // of an earlier answer, more than its length said
+    failure.transient = true;
+  } else if (code == CURLE_UNSUPPORTED_PROTOCOL) {
+    what = "redirects to an address that is neither http nor https, or from https to http";
   } else if (code == CURLE_SSL_CONNECT_ERROR) {
     what = "no TLS connection comes about: " + said;
   } else {
@@ -131,6 +155,7 @@ void set_blob(CURL* handle, CURLoption option, const std::string& text) {
 }
 
 void set_host(CURL* handle, const HttpHost& host) {
+  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(host.stall.count()));
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, host.verify ? 1L : 0L);
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, host.verify ? 2L : 0L);
   set_blob(handle, CURLOPT_CAINFO_BLOB, host.certificates.authorities);
@@ -147,7 +172,6 @@ void set_habits(CURL* handle) {
   curl_easy_setopt(handle, CURLOPT_MAXREDIRS, kMaxRedirects);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, 128L * 1024);
   curl_easy_setopt(handle, CURLOPT_USERAGENT, (std::string("cove/") + version()).c_str());
@@ -160,6 +184,29 @@ void add_header(HeaderList& list, const std::string& header) {
     (void)list.release();
     list.reset(longer);
   }
+}
+
+std::string part_of(CURLU* url, CURLUPart part) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) != CURLUE_OK) return {};
+  const std::unique_ptr<char, void (*)(void*)> owned(text, curl_free);
+  return text;
+}
+
+// "https://host:443"; empty: not to be told.
+std::string origin_of(const char* url) {
+  const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(curl_url(), curl_url_cleanup);
+  if (!url || !parsed || curl_url_set(parsed.get(), CURLUPART_URL, url, 0) != CURLUE_OK) return {};
+  return part_of(parsed.get(), CURLUPART_SCHEME) + "://" + part_of(parsed.get(), CURLUPART_HOST) +
+         ":" + part_of(parsed.get(), CURLUPART_PORT);
+}
+
+bool was_led_elsewhere(CURL* handle, const HttpRequest& request) {
+  const char* last = nullptr;
+  curl_easy_getinfo(handle, CURLINFO_EFFECTIVE_URL, &last);
+  if (redirects_of(handle) == 0) return false;
+  const std::string first = origin_of(request.url.c_str());
+  return first.empty() || origin_of(last) != first;
 }
 
 }  // namespace
@@ -193,6 +240,8 @@ tl::expected<HttpAnswer, HttpFailure> Http::perform(const HttpRequest& request) 
   }
   if (!request.form.empty()) {
     curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, request.form.c_str());
+    // A form holds a secret, which a redirect would take to wherever it likes.
+    curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
   }
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
 
@@ -201,7 +250,26 @@ tl::expected<HttpAnswer, HttpFailure> Http::perform(const HttpRequest& request) 
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, nullptr);
   if (code != CURLE_OK) return tl::unexpected(failure_of(code, transfer, detail.data()));
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &transfer.answer.status);
+  transfer.answer.elsewhere = was_led_elsewhere(handle, request);
   return std::move(transfer.answer);
+}
+
+std::string HttpAnswer::header(const std::string& name) const {
+  const auto found = headers.find(name);
+  return found == headers.end() ? std::string() : found->second;
+}
+
+bool is_transient_status(long status) {
+  return status == 408 || status == 429 || (status >= 500 && status != 501);
+}
+
+Error network_error(std::string where, std::string what, std::string hint) {
+  Error error;
+  error.code = ErrorCode::network_failed;
+  error.where = std::move(where);
+  error.what = std::move(what);
+  error.hint = std::move(hint);
+  return error;
 }
 
 std::string url_escaped(std::string_view text) {

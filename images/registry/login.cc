@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -66,13 +67,13 @@ std::string server_name(const std::string& registry) {
 Result<json> read_login_file(const std::string& file) {
   const UniqueFd opened(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!opened && (errno == ENOENT || errno == ENOTDIR)) return json::object();
-  Result<std::string> text = fail(Error());
-  if (opened) text = read_regular(opened, kFileCap, Oversize::refuse, file);
-  if (!text) {
+  if (!opened) {
     Error error = file_error(file, "cannot be read");
     error.sys_errno = errno;
     return fail(error);
   }
+  const Result<std::string> text = read_regular(opened, kFileCap, Oversize::refuse, file);
+  if (!text) return fail(text.error());
   if (text->find_first_not_of(" \t\r\n") == std::string::npos) return json::object();
   json document = json::parse(*text, nullptr, false);
   if (!document.is_object()) return fail(file_error(file, "is no JSON object"));
@@ -158,7 +159,14 @@ Result<Login> login_in_file(const std::string& file, const std::string& place) {
   return helper.empty() ? login : login_from_helper(helper, registry);
 }
 
-Result<void> write_login_file(const std::string& file, const json& document) {
+// Where a chain of symbolic links ends: what is replaced is the file, not a link to it.
+std::string behind_links(const std::string& file) {
+  const std::unique_ptr<char, void (*)(void*)> real(realpath(file.c_str(), nullptr), std::free);
+  return real ? real.get() : file;
+}
+
+Result<void> write_login_file(const std::string& name, const json& document) {
+  const std::string file = behind_links(name);
   const auto failed = [&](const char* action) {
     Error error = errno_error(ErrorCode::setup_failed, "credentials", action);
     error.where = file;
@@ -170,6 +178,7 @@ Result<void> write_login_file(const std::string& file, const json& document) {
   }
   const std::string text = document.dump(1, '\t', false, json::error_handler_t::replace) + "\n";
   const std::string aside = file + ".cove-" + std::to_string(getpid());
+  unlink(aside.c_str());  // of a process of the same number that was killed
   const UniqueFd out(open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!out) return failed("create");
   const bool written =
@@ -194,6 +203,49 @@ Error no_place() {
 std::string keeper(const json& document, const std::string& registry) {
   const std::string helper = helper_for(document, registry);
   return helper.empty() ? text_in(document, "credsStore") : helper;
+}
+
+// The file that the registry's login is looked for in first, so that the new one is what is found.
+Result<std::string> file_to_write(const LoginFiles& files, const std::string& registry) {
+  for (const std::string& file : files.readable) {
+    const Result<json> document = read_login_file(file);
+    if (!document) return fail(document.error());
+    if (file == files.writable || !helper_for(*document, registry).empty()) return file;
+    const auto entries = document->find("auths");
+    if (entries != document->end() && entries->is_object() &&
+        find_key(*entries, registry) != entries->end())
+      return file;
+  }
+  if (files.writable.empty()) return fail(no_place());
+  return files.writable;
+}
+
+// Every spelling of the registry. False: there was none.
+bool erase_entries(json& document, const std::string& registry) {
+  const auto entries = document.find("auths");
+  if (entries == document.end() || !entries->is_object()) return false;
+  bool found = false;
+  for (auto known = find_key(*entries, registry); known != entries->end();
+       known = find_key(*entries, registry)) {
+    entries->erase(std::string(known.key()));
+    found = true;
+  }
+  return found;
+}
+
+Result<bool> forget_in_file(const std::string& file, const std::string& registry) {
+  Result<json> document = read_login_file(file);
+  if (!document) return fail(document.error());
+  bool found = false;
+  if (const std::string helper = keeper(*document, registry); !helper.empty()) {
+    const auto erased = call_credential_helper(helper, "erase", server_name(registry));
+    if (!erased) return fail(erased.error());
+    found = erased->has_value();
+  }
+  if (!erase_entries(*document, registry)) return found;
+  if (Result<void> written = write_login_file(file, *document); !written)
+    return fail(written.error());
+  return true;
 }
 
 }  // namespace
@@ -224,8 +276,9 @@ Result<Login> find_login(const LoginFiles& files, const std::string& place) {
 }
 
 Result<void> keep_login(const LoginFiles& files, const std::string& registry, const Login& login) {
-  if (files.writable.empty()) return fail(no_place());
-  Result<json> document = read_login_file(files.writable);
+  const Result<std::string> file = file_to_write(files, registry);
+  if (!file) return fail(file.error());
+  Result<json> document = read_login_file(*file);
   if (!document) return fail(document.error());
   if (const std::string helper = keeper(*document, registry); !helper.empty()) {
     const json secret{
@@ -233,34 +286,28 @@ Result<void> keep_login(const LoginFiles& files, const std::string& registry, co
     const auto stored = call_credential_helper(
         helper, "store", secret.dump(-1, ' ', false, json::error_handler_t::replace));
     if (!stored) return fail(stored.error());
-    return {};
+    const Result<Login> before = login_from_entries(*document, *file, registry);
+    if (before && before->empty()) return {};
+    erase_entries(*document, registry);  // a login in the file itself would come first
+    return write_login_file(*file, *document);
   }
   json& entries = (*document)["auths"];
   if (!entries.is_object()) entries = json::object();
   const auto known = find_key(entries, registry);
   const std::string key = known != entries.end() ? known.key() : server_name(registry);
   entries[key] = {{"auth", base64_encoded(login.user + ":" + login.password)}};
-  return write_login_file(files.writable, *document);
+  return write_login_file(*file, *document);
 }
 
 Result<bool> forget_login(const LoginFiles& files, const std::string& registry) {
-  if (files.writable.empty()) return fail(no_place());
-  Result<json> document = read_login_file(files.writable);
-  if (!document) return fail(document.error());
+  if (files.readable.empty()) return fail(no_place());
   bool found = false;
-  if (const std::string helper = keeper(*document, registry); !helper.empty()) {
-    const auto erased = call_credential_helper(helper, "erase", server_name(registry));
-    if (!erased) return fail(erased.error());
-    found = erased->has_value();
+  for (const std::string& file : files.readable) {
+    const Result<bool> forgotten = forget_in_file(file, registry);
+    if (!forgotten) return forgotten;
+    found = found || *forgotten;
   }
-  const auto entries = document->find("auths");
-  if (entries == document->end() || !entries->is_object()) return found;
-  const auto known = find_key(*entries, registry);
-  if (known == entries->end()) return found;
-  entries->erase(std::string(known.key()));
-  if (Result<void> written = write_login_file(files.writable, *document); !written)
-    return fail(written.error());
-  return true;
+  return found;
 }
 
 }  // namespace cove

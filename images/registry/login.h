@@ -3,7 +3,8 @@
 //
 // Read, the first that knows the registry: $REGISTRY_AUTH_FILE,
 // $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json, $DOCKER_CONFIG/config.json
-// or ~/.docker/config.json. Written: $REGISTRY_AUTH_FILE where that is set, else Docker's.
+// or ~/.docker/config.json. Written: the first of these that knows the registry already, so that no
+// older login comes before the new one; else $REGISTRY_AUTH_FILE, else Docker's.
 #pragma once
 
 #include <string>
@@ -22,7 +23,7 @@ struct Login {
 
 struct LoginFiles {
   std::vector<std::string> readable;  // in this order; they need not exist
-  std::string writable;               // empty: there is no place
+  std::string writable;               // for a login that none knows; empty: there is no place
 };
 LoginFiles login_files();  // by this process's environment
 
@@ -34,7 +35,7 @@ Result<Login> find_login(const LoginFiles& files, const std::string& place);
 // replaced in one step, mode 0600, with all else in it kept.
 Result<void> keep_login(const LoginFiles& files, const std::string& registry, const Login& login);
 
-// False: there was none.
+// From all files and their helpers. False: there was none.
 Result<bool> forget_login(const LoginFiles& files, const std::string& registry);
 
 }  // namespace cove

@@ -23,16 +23,6 @@ bool is_repository_part(std::string_view part) {
                      [](char c) { return is_lower(c) || is_digit(c) || is_separator(c); });
 }
 
-bool is_repository(std::string_view text) {
-  if (text.size() > kMaxRepository) return false;
-  for (;;) {
-    const std::size_t slash = text.find('/');
-    if (!is_repository_part(text.substr(0, slash))) return false;
-    if (slash == std::string_view::npos) return true;
-    text.remove_prefix(slash + 1);
-  }
-}
-
 bool is_tag(std::string_view text) {
   if (text.empty() || text.size() > kMaxTag || text.front() == '.' || text.front() == '-')
     return false;
@@ -56,6 +46,16 @@ Error reference_error(std::string_view text, std::string what) {
 }
 
 }  // namespace
+
+bool is_repository(std::string_view text) {
+  if (text.size() > kMaxRepository) return false;
+  for (;;) {
+    const std::size_t slash = text.find('/');
+    if (!is_repository_part(text.substr(0, slash))) return false;
+    if (slash == std::string_view::npos) return true;
+    text.remove_prefix(slash + 1);
+  }
+}
 
 std::string RegistryReference::text() const {
   return place() + (tag.empty() ? "@" + digest : ":" + tag);

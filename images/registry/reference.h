@@ -33,6 +33,9 @@ Result<RegistryReference> parse_registry_reference(std::string_view text);
 // else ever becomes part of a URL.
 bool is_registry_host(std::string_view text);
 
+// "library/python": parts of lower-case letters, digits, '.', '_' and '-', with '/' between.
+bool is_repository(std::string_view text);
+
 // "localhost", 127.0.0.0/8, with or without a port.
 bool is_loopback_host(std::string_view host);
 

@@ -11,6 +11,11 @@ Result<Blob> RegistrySource::keep(const Document& document, const Descriptor& de
   // The process that fetched it is not relied on.
   const std::string digest = sha256_of(document.text);
   if (digest != descriptor.digest) return fail(digest_error("", descriptor.digest, digest));
+  if (document.text.size() != descriptor.size) {
+    return fail(invalid_image(descriptor.digest,
+                              "is of " + std::to_string(document.text.size()) + " bytes, of " +
+                                  std::to_string(descriptor.size) + " by what names it"));
+  }
   Blob blob;
   blob.descriptor = descriptor;
   blob.staged = "document-" + std::to_string(taken_.size());

@@ -242,16 +242,14 @@ Result<void> Unpacker::start(const Blob& blob, const std::string& diff_id,
   return {};
 }
 
-// The blob's own fault comes before what unpacking it said.
+// The blob's own fault comes before what unpacking it said: of bytes that a mirror has damaged, tar
+// knows only that they are no archive. So what still comes is awaited.
 Result<LayerResult> Unpacker::result_of(Running& running) {
   const Result<Records> records = running.process.finish();
   for (const std::string& what : running.process.missing())
     ++notes_["layers unpacked by a process with " + what + ", which this host refuses"];
-  const bool broken_off = !records && records.error().code == ErrorCode::network_failed;
-  if (records || broken_off) {
-    const Result<void> complete = source_.complete(running.blob);
-    if (!complete) return fail(complete.error());
-  }
+  const Result<void> complete = source_.complete(running.blob);
+  if (!complete) return fail(complete.error());
   if (!records) return fail(records.error());
   Result<LayerResult> result = layer_from(*records);
   if (!result || result->diff_id == running.diff_id) return result;
