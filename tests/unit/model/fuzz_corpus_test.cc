@@ -7,6 +7,7 @@
 
 #include "tests/fuzz/bus_targets.h"
 #include "tests/fuzz/policy_targets.h"
+#include "tests/fuzz/registry_targets.h"
 #include "tests/fuzz/targets.h"
 
 namespace cove {
@@ -30,6 +31,7 @@ TEST(FuzzCorpus, OfSpecJsonKeepsItsPromises) { replay("spec_json", fuzz::spec_js
 TEST(FuzzCorpus, OfPlanJsonKeepsItsPromises) { replay("plan_json", fuzz::plan_json); }
 TEST(FuzzCorpus, OfWireKeepsItsPromises) { replay("wire", fuzz::wire); }
 TEST(FuzzCorpus, OfBusMessagesKeepsItsPromises) { replay("bus_message", fuzz::bus_message); }
+TEST(FuzzCorpus, OfChallengesKeepsItsPromises) { replay("challenge", fuzz::challenge); }
 TEST(FuzzCorpus, OfDockerPoliciesKeepsItsPromises) { replay("docker_policy", fuzz::docker_policy); }
 
 }  // namespace
