@@ -22,8 +22,8 @@
 namespace cove {
 namespace {
 
-constexpr std::size_t kInputSize = 256 * 1024;
-constexpr std::size_t kOutputSize = 512 * 1024;
+constexpr std::size_t kInputSize = 64 * 1024;
+constexpr std::size_t kOutputSize = 128 * 1024;
 constexpr std::size_t kPiecesAhead = 6;
 constexpr unsigned kZstdWindowLog = 27;  // 128 MiB, what zstd(1) itself accepts without being told
 

@@ -300,6 +300,7 @@ Result<Selected> select_layers(Source& source, Documents documents) {
     selected.layers.push_back(*layer);
     selected.blobs.push_back(*layer);
   }
+  if (Result<void> begun = source.begun(); !begun) return fail(begun.error());
   return selected;
 }
 

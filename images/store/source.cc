@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "images/layout/archive.h"
-#include "images/layout/sha256.h"
+#include "images/store/directory_source.h"
 #include "images/store_index/files.h"
 #include "images/unpack/confined.h"
 #include "images/unpack/shown_name.h"
@@ -41,75 +41,6 @@ class ArchiveSource : public Source {
   Members members_;
 };
 
-class DirectorySource : public Source {
- public:
-  DirectorySource(const Store& store, const Staging& staging, UniqueFd directory,
-                  std::uint64_t byte_limit)
-      : Source(store, staging), directory_(std::move(directory)), left_(byte_limit) {}
-
-  bool has(const std::string& path) override { return static_cast<bool>(open_file(path)); }
-
-  Result<Blob> take(const std::string& path, const std::string& digest) override {
-    if (!digest.empty() && store_.has(blob_path(digest))) return stored(digest);
-    const UniqueFd file = open_file(path);
-    if (!file) {
-      Error error = invalid_image(
-          path, errno == EXDEV ? "leads out of the layout" : "cannot be opened in the layout");
-      error.sys_errno = errno == EXDEV ? 0 : errno;
-      return fail(error);
-    }
-    Blob blob;
-    blob.staged = "blob-" + std::to_string(copied_++);
-    const UniqueFd copy(openat(staging_.directory().number(), blob.staged.c_str(),
-                               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!copy) return fail(io_error("create", blob.staged));
-    Result<void> done = copy_hashed(file, copy, path, blob.descriptor);
-    if (!done) return fail(done.error());
-    return blob;
-  }
-
- private:
-  UniqueFd open_file(const std::string& path) const {
-    UniqueFd file =
-        open_beneath(directory_, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_BENEATH);
-    struct stat status {};
-    if (file && (fstat(file.number(), &status) != 0 || !S_ISREG(status.st_mode))) {
-      file.reset();
-      errno = EINVAL;
-    }
-    return file;
-  }
-
-  Result<void> copy_hashed(BorrowedFd from, BorrowedFd to, const std::string& path,
-                           Descriptor& descriptor) {
-    Sha256 hash;
-    std::vector<char> buffer(256 * 1024);
-    for (;;) {
-      const ssize_t got = ::read(from.number(), buffer.data(), buffer.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return fail(io_error("read", path));
-      if (got == 0) break;
-      const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-      if (bytes.size() > left_)
-        return fail(invalid_image(path, "the image is larger than the limit [limit-bytes]"));
-      left_ -= bytes.size();
-      hash.update(bytes);
-      descriptor.size += bytes.size();
-      for (std::string_view rest = bytes; !rest.empty();) {
-        const ssize_t written = ::write(to.number(), rest.data(), rest.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return fail(io_error("write", path));
-        rest.remove_prefix(static_cast<std::size_t>(written));
-      }
-    }
-    descriptor.digest = hash.finish();
-    return {};
-  }
-
-  UniqueFd directory_;
-  std::uint64_t left_;
-  int copied_ = 0;
-};
 }  // namespace
 
 Result<std::string> Source::read(const Blob& blob) const {

@@ -19,7 +19,7 @@ namespace cove {
 // How a blob is fetched that is not all there yet.
 struct Arrival {
   UniqueFd growth;           // the reading end of its GrowthPipe (growing_file.h)
-  std::uint32_t ticket = 0;  // Fetcher's
+  std::uint32_t ticket = 0;  // of who fetches it
 };
 
 // A blob that was compared with its digest: in the staging directory or, `staged` being empty, in
@@ -49,6 +49,8 @@ class Source {
   // A layer, which may still be on its way: its bytes are read with open(), and nothing is relied on
   // before complete().
   virtual Result<Blob> begin(const Descriptor& descriptor) { return take(descriptor); }
+  // All layers that are wanted have been begun.
+  virtual Result<void> begun() { return {}; }
   // Waits until the blob is all there, compared with its descriptor.
   virtual Result<void> complete(const Blob&) { return {}; }
 

@@ -1,0 +1,162 @@
+#include "images/store/directory_source.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "images/layout/growing_file.h"
+#include "images/layout/sha256.h"
+#include "images/store_index/files.h"
+
+namespace cove {
+namespace {
+
+constexpr std::size_t kPiece = 128 * 1024;
+// Each that is copied beside the unpacking keeps three descriptors open at once.
+constexpr std::size_t kMostBeside = 64;
+
+Error another_size(const std::string& path, std::uint64_t expected) {
+  return invalid_image(
+      path, "has another size than it should: expected " + std::to_string(expected) + " bytes");
+}
+
+// Up to `limit` bytes and one more, hashed; who reads them meanwhile is told.
+Result<Descriptor> copy_hashed(BorrowedFd from, BorrowedFd to, BorrowedFd growing,
+                               const std::string& path, std::uint64_t limit) {
+  Descriptor copied;
+  Sha256 hash;
+  std::vector<char> buffer(kPiece);
+  while (copied.size <= limit) {
+    const ssize_t got = read(from.number(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(io_error("read", path));
+    if (got == 0) break;
+    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+    for (std::string_view rest = bytes; !rest.empty();) {
+      const ssize_t written = write(to.number(), rest.data(), rest.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return fail(io_error("write", path));
+      rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+    if (growing) tell_growth(growing);
+    hash.update(bytes);
+    copied.size += bytes.size();
+  }
+  copied.digest = hash.finish();
+  return copied;
+}
+
+}  // namespace
+
+UniqueFd DirectorySource::open_file(const std::string& path) const {
+  UniqueFd file =
+      open_beneath(directory_, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_BENEATH);
+  struct stat status {};
+  if (file && (fstat(file.number(), &status) != 0 || !S_ISREG(status.st_mode))) {
+    file.reset();
+    errno = EINVAL;
+  }
+  return file;
+}
+
+Result<UniqueFd> DirectorySource::open_for_copy(const std::string& path) const {
+  UniqueFd file = open_file(path);
+  if (file) return file;
+  Error error = invalid_image(
+      path, errno == EXDEV ? "leads out of the layout" : "cannot be opened in the layout");
+  error.sys_errno = errno == EXDEV ? 0 : errno;
+  return fail(error);
+}
+
+Result<UniqueFd> DirectorySource::make_staged(Blob& blob) {
+  blob.staged = "blob-" + std::to_string(staged_++);
+  UniqueFd file(openat(staging_.directory().number(), blob.staged.c_str(),
+                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file) return fail(io_error("create", blob.staged));
+  return file;
+}
+
+Result<Blob> DirectorySource::take(const std::string& path, const std::string& digest) {
+  if (!digest.empty() && store_.has(blob_path(digest))) return stored(digest);
+  const Result<UniqueFd> from = open_for_copy(path);
+  if (!from) return fail(from.error());
+  Blob blob;
+  const Result<UniqueFd> to = make_staged(blob);
+  if (!to) return fail(to.error());
+  Result<Descriptor> copied = copy_hashed(*from, *to, BorrowedFd(), path, left_);
+  if (!copied) return fail(copied.error());
+  if (copied->size > left_)
+    return fail(invalid_image(path, "the image is larger than the limit [limit-bytes]"));
+  left_ -= copied->size;
+  blob.descriptor = std::move(*copied);
+  return blob;
+}
+
+Result<Blob> DirectorySource::begin(const Descriptor& layer) {
+  if (const auto known = layers_.find(layer.digest); known != layers_.end()) return known->second;
+  const std::string path = blob_path(layer.digest);
+  if (store_.has(path) || waiting_.size() >= kMostBeside) return take(layer);
+  if (layer.size > left_)
+    return fail(invalid_image(path, "the image is larger than the limit [limit-bytes]"));
+  left_ -= layer.size;
+  Result<UniqueFd> from = open_for_copy(path);
+  if (!from) return fail(from.error());
+  Blob blob;
+  blob.descriptor = layer;
+  Result<UniqueFd> to = make_staged(blob);
+  if (!to) return fail(to.error());
+  Result<GrowthPipe> growth = make_growth_pipe();
+  if (!growth) return fail(growth.error());
+  blob.arrival = std::make_shared<Arrival>();
+  blob.arrival->growth = std::move(growth->reading);
+  blob.arrival->ticket = static_cast<std::uint32_t>(waiting_.size());
+  waiting_.push_back({path, std::move(*from), std::move(*to), std::move(growth->writing), layer});
+  layers_[layer.digest] = blob;
+  return blob;
+}
+
+Result<Records> DirectorySource::copy_all(const std::vector<Copy>& copies) {
+  Records digests;
+  for (const Copy& copy : copies) {
+    const Result<Descriptor> copied =
+        copy_hashed(copy.from, copy.to, copy.growing, copy.path, copy.expected.size);
+    if (!copied) return fail(copied.error());
+    if (copied->size != copy.expected.size)
+      return fail(another_size(copy.path, copy.expected.size));
+    tell_complete(copy.growing);
+    digests.push_back(copied->digest);
+  }
+  return digests;
+}
+
+Result<void> DirectorySource::begun() {
+  if (waiting_.empty()) return {};
+  const std::vector<Copy> copies = std::move(waiting_);
+  Needs needs;
+  for (const Copy& copy : copies) {
+    for (const UniqueFd* file : {&copy.from, &copy.to, &copy.growing})
+      needs.keep.push_back(file->number());
+  }
+  Result<ConfinedProcess> copier = ConfinedProcess::start(needs, [&] { return copy_all(copies); });
+  if (!copier) return fail(copier.error());
+  copier_.emplace(std::move(*copier));
+  return {};
+}
+
+Result<void> DirectorySource::complete(const Blob& blob) {
+  if (!blob.arrival) return {};
+  if (!copied_) copied_.emplace(copier_->finish());
+  if (!*copied_) return fail(copied_->error());
+  const Records& digests = **copied_;
+  const std::size_t ticket = blob.arrival->ticket;
+  const std::string& digest = blob.descriptor.digest;
+  if (ticket >= digests.size()) return fail(digest_error(blob_path(digest), digest, "none"));
+  if (digests[ticket] != digest)
+    return fail(digest_error(blob_path(digest), digest, digests[ticket]));
+  return {};
+}
+
+}  // namespace cove
