@@ -16,25 +16,67 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Row:
-    """One way; `commands` run one after the other on the clock, from what `clean` left."""
+    """One way; `commands(directory)` run one after the other on the clock, behind `prepare(directory)`."""
 
-    def __init__(self, name, commands, clean=lambda: None, ours=False, unavailable="", environment=None, core=None,
-                 server=None):
-        self.name, self.commands, self.clean, self.ours = name, commands, clean, ours
-        self.unavailable, self.core, self.server = unavailable, core, server
-        self.environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"} | (environment or {})
+    def __init__(self, name, commands, ours=False, unavailable="", core=None):
+        self.name, self.commands, self.ours = name, commands, ours
+        self.unavailable, self.core = unavailable, core
+        self.environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
         self.samples = []
 
     def before_exec(self):
         if self.core is not None:
             os.sched_setaffinity(0, {self.core})
 
+    def prepare(self, directory):
+        pass
+
+    def finish(self):
+        pass
+
     def meter(self):
         """What a server does for the row counts, too: (CPU seconds since now, largest process in KiB)."""
-        if self.server is None:
-            return lambda: (0.0, 0)
-        before = cpu_of(self.server)
-        return lambda: (cpu_of(self.server) - before, peak_of(self.server))
+        return lambda: (0.0, 0)
+
+
+class PodmanRow(Row):
+    def __init__(self, name, arguments):
+        super().__init__(name, None, unavailable=missing("podman"))
+        self.commands = lambda directory: [[*self.own(directory), *arguments]]
+
+    @staticmethod
+    def own(directory):
+        return ["podman", "--root", directory / "root", "--runroot", directory / "run", "--storage-driver", "overlay"]
+
+    def prepare(self, directory):
+        self.overlay = directory / "root/overlay"
+
+    def finish(self):
+        subprocess.run(["umount", self.overlay], stderr=subprocess.DEVNULL, check=False)
+
+
+class DockerRow(Row):
+    """With a daemon of its own, which has no images yet."""
+
+    def __init__(self, name, arguments, log):
+        super().__init__(name, None, unavailable=missing("dockerd"))
+        self.log, self.daemon = log, None
+        self.commands = lambda directory: [["docker", "--host", self.address, *arguments]]
+
+    def prepare(self, directory):
+        self.address = f"unix://{directory}/docker.sock"
+        self.daemon = start(["dockerd", "--iptables=false", "--bridge=none", "--data-root", directory / "data",
+                             "--exec-root", directory / "exec", "--pidfile", directory / "pid", "--host", self.address],
+                            lambda: subprocess.run(["docker", "--host", self.address, "version"], check=False,
+                                                   capture_output=True).returncode == 0, self.log)
+
+    def meter(self):
+        before = cpu_of(self.daemon.pid)
+        return lambda: (cpu_of(self.daemon.pid) - before, peak_of(self.daemon.pid))
+
+    def finish(self):
+        self.daemon.terminate()
+        self.daemon.wait()
 
 
 def descendants(pid):
@@ -68,38 +110,30 @@ def free_port():
         return one.getsockname()[1]
 
 
-class Servers:
-    """A registry and a docker daemon of our own, with nothing in them; ended with this."""
+def start(argv, ready, log):
+    """A server, once it is ready."""
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    for _ in range(300):
+        if process.poll() is not None:
+            raise BenchError(f"{argv[0]} ended with {process.returncode}")
+        if ready():
+            return process
+        time.sleep(0.1)
+    process.terminate()
+    process.wait()
+    raise BenchError(f"{argv[0]} is not ready after 30 seconds")
+
+
+class Registry:
+    """A docker-registry of our own, with nothing in it; ended with this. `address` is None where there is none."""
 
     def __init__(self, work, log):
-        self.work, self.log, self.running = work, log, []
-        self.registry = self.docker = None
+        self.work, self.log = work, log
+        self.address = self.process = None
 
     def __enter__(self):
-        self.start_registry()
-        self.start_docker()
-        return self
-
-    def __exit__(self, *_):
-        for process in reversed(self.running):
-            process.terminate()
-            process.wait()
-
-    def start(self, argv, ready):
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        self.running.append(process)
-        for _ in range(300):
-            if process.poll() is not None:
-                self.running.remove(process)
-                return None
-            if ready():
-                return process
-            time.sleep(0.1)
-        raise BenchError(f"{argv[0]} is not ready after 30 seconds")
-
-    def start_registry(self):
-        if not shutil.which("docker-registry"):
-            return
+        if missing("docker-registry"):
+            return self
         port = free_port()
         settings = self.work / "registry.json"  # YAML, too
         settings.write_text(json.dumps({
@@ -110,27 +144,14 @@ class Servers:
             with socket.socket() as one:
                 return one.connect_ex(("127.0.0.1", port)) == 0
 
-        if self.start(["docker-registry", "serve", settings], listens):
-            self.registry = f"127.0.0.1:{port}"
+        self.process = start(["docker-registry", "serve", settings], listens, self.log)
+        self.address = f"127.0.0.1:{port}"
+        return self
 
-    def start_docker(self):
-        if not shutil.which("dockerd"):
-            return
-        path = self.work / "docker.sock"
-        argv = ["dockerd", "--iptables=false", "--bridge=none", "--data-root", self.work / "docker",
-                "--exec-root", self.work / "docker-exec", "--pidfile", self.work / "docker.pid", "--host", f"unix://{path}"]
-        process = self.start(argv, lambda: subprocess.run(
-            ["docker", "--host", f"unix://{path}", "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            check=False).returncode == 0)
-        if process:
-            self.docker, self.docker_pid = f"unix://{path}", process.pid
-
-
-def remove(*paths):
-    def clean():
-        for path in paths:
-            shutil.rmtree(path, ignore_errors=True)
-    return clean
+    def __exit__(self, *_):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
 
 
 def missing(*tools):
@@ -138,81 +159,55 @@ def missing(*tools):
     return f"no {absent[0]}" if absent else ""
 
 
-def cove_row(name, build, store, arguments, core=None):
-    return Row(name, lambda: [[build / "cove-image", "--store", store, *arguments]], remove(store), ours=True, core=core)
+def cove_row(name, build, arguments, core=None):
+    return Row(name, lambda directory: [[build / "cove-image", "--store", directory / "store", *arguments]], ours=True,
+               core=core)
 
 
-def tar_row(image, work):
-    target = work / "tar"
-
-    def commands():
+def tar_commands(image):
+    def commands(directory):
+        target = directory / "root"
         target.mkdir()
         return [["tar", "-C", target, "-xf", path] for path in image.tars] + [["sync", "-f", target]]
-
-    return Row("tar -xf, syncfs", commands, remove(target))
-
-
-def podman_row(name, work, arguments):
-    root, run = work / "podman", work / "podman-run"
-    own = ["podman", "--root", root, "--runroot", run, "--storage-driver", "overlay"]
-    refused = missing("podman")
-    if not refused and subprocess.run([*own, "images"], capture_output=True, check=False).returncode != 0:
-        refused = "cannot run here"
-
-    def clean():
-        subprocess.run(["umount", root / "overlay"], stderr=subprocess.DEVNULL, check=False)
-        remove(root, run)()
-
-    return Row(name, lambda: [[*own, *arguments]], clean, unavailable=refused)
+    return commands
 
 
-def docker_row(name, servers, arguments):
-    if servers.docker is None:
-        return Row(name, None, unavailable=missing("dockerd") or "cannot run here")
-    own = ["docker", "--host", servers.docker]
-
-    def clean():
-        listed = subprocess.run([*own, "images", "-q"], capture_output=True, text=True, check=True).stdout.split()
-        if listed:
-            subprocess.run([*own, "rmi", "-f", *set(listed)], stdout=subprocess.DEVNULL, check=True)
-
-    return Row(name, lambda: [[*own, *arguments]], clean, server=servers.docker_pid)
-
-
-def load_rows(image, work, build, servers):
+def load_rows(image, build, log):
     reference = f"{image.layout}:{bench_images.NAME}"
-    store, bundle = work / "store", work / "bundle"
-    rows = [cove_row("cove image load", build, store, ["load", "--quiet", f"oci:{reference}"])]
+    load = ["load", "--quiet", f"oci:{reference}"]
+    rows = [cove_row("cove image load", build, load)]
     if len(image.tars) > 1:
-        rows.append(cove_row("cove image load, one core", build, store, ["load", "--quiet", f"oci:{reference}"], core=0))
-    rows.append(tar_row(image, work))
-    rows.append(Row("umoci unpack", lambda: [["umoci", "unpack", "--image", reference, bundle]], remove(bundle),
+        rows.append(cove_row("cove image load, one core", build, load, core=0))
+    rows.append(Row("tar -xf, syncfs", tar_commands(image)))
+    rows.append(Row("umoci unpack", lambda directory: [["umoci", "unpack", "--image", reference, directory / "bundle"]],
                     unavailable=missing("umoci")))
-    rows.append(podman_row("podman load", work, ["load", "-qi", image.archive]))
-    rows.append(docker_row("docker load", servers, ["load", "-qi", image.archive]))
+    rows.append(PodmanRow("podman load", ["load", "-qi", image.archive]))
+    rows.append(DockerRow("docker load", ["load", "-qi", image.archive], log))
     return rows
 
 
-def pull_rows(image, work, build, servers):
-    name = f"{servers.registry}/{bench_images.NAME}:1"
+def pull_rows(image, build, registry, log):
+    name = f"{registry}/{bench_images.NAME}:1"
     subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{image.layout}:{bench_images.NAME}",
                     f"docker://{name}"], check=True)
-    store, layout, bundle = work / "store", work / "pulled", work / "bundle"
-    both = [["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{name}", f"oci:{layout}:1"],
-            ["umoci", "unpack", "--image", f"{layout}:1", bundle]]
-    return [cove_row("cove image pull", build, store, ["pull", "--quiet", name]),
-            Row("skopeo copy, umoci unpack", lambda: both, remove(layout, bundle), unavailable=missing("umoci")),
-            podman_row("podman pull", work, ["pull", "-q", "--tls-verify=false", name]),
-            docker_row("docker pull", servers, ["pull", "-q", name])]
+
+    def both(directory):
+        layout = f"{directory}/layout:1"
+        return [["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{name}", f"oci:{layout}"],
+                ["umoci", "unpack", "--image", layout, directory / "bundle"]]
+
+    return [cove_row("cove image pull", build, ["pull", "--quiet", name]),
+            Row("skopeo copy, umoci unpack", both, unavailable=missing("umoci")),
+            PodmanRow("podman pull", ["pull", "-q", "--tls-verify=false", name]),
+            DockerRow("docker pull", ["pull", "-q", name], log)]
 
 
-def rows(image, work, build, servers):
+def tables(image, build, registry, log):
     """(title, rows) of every table of this image."""
     if missing("skopeo"):
         raise BenchError("no skopeo: it makes what docker and podman load")
     subprocess.run(["skopeo", "copy", "-q", f"oci:{image.layout}:{bench_images.NAME}",
                     f"docker-archive:{image.archive}:{bench_images.NAME}:1"], check=True)
-    tables = [("Loading", load_rows(image, work, build, servers))]
-    if servers.registry:
-        tables.append(("Pulling", pull_rows(image, work, build, servers)))
-    return tables
+    yield "Loading", load_rows(image, build, log)
+    if registry:
+        yield "Pulling", pull_rows(image, build, registry, log)
