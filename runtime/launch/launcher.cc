@@ -81,7 +81,9 @@ struct Charge {
   Belongings belongings;
   std::optional<DiskScratch> disk;  // none: all of scratch is memory
   std::optional<Uplink> uplink;     // none: it never had one, or that is over
-  UniqueFd keeper;  // of its layers, who waits for init's end; none: they are shared, or that is over
+  // LayerCopies, until init's end; none: the layers are shared. The directory's lock is ours as well
+  // as the keeper's, who may be killed: then nobody takes the copies for abandoned.
+  UniqueFd copies, keeper;
   std::uint64_t busy_since = 0;  // when it could first have been taken away, but for a busy group
 
   // What ends next: init, then the engine's interest.
@@ -91,6 +93,7 @@ struct Charge {
     kernel::reap(init.number());
     init.reset();
     belongings.release_image();
+    copies.reset();
     keeper.reset();
     if (uplink) uplink->end();
     forget_uplink();
@@ -282,8 +285,9 @@ class Launcher {
     if (!launched) return reply(launched.error());
     std::vector<BorrowedFd> fds;
     const std::string body = encode_reply(*launched, fds);
-    Charge charge{std::move(launched->pidfd), std::move(request.belongings), std::move(*disk),
-                  std::nullopt, std::move(request.keeper)};
+    Charge charge{std::move(launched->pidfd), std::move(request.belongings),
+                  std::move(*disk),           std::nullopt,
+                  std::move(request.copies),  std::move(request.keeper)};
     if (launched->link)
       charge.uplink.emplace(request.plan, charge.belongings, std::move(launched->link),
                             std::move(request.init_group));

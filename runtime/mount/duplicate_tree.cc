@@ -209,8 +209,7 @@ class TreeDuplicator {
   Result<void> copy_extended(BorrowedFd source, BorrowedFd target, const std::string& path) {
     const std::string from = by_descriptor(source);
     const ssize_t size = listxattr(from.c_str(), names_.data(), names_.size());
-    if (size < 0)
-      return errno == EOPNOTSUPP ? Result<void>{} : failed("list the attributes", path);
+    if (size < 0) return errno == EOPNOTSUPP ? Result<void>{} : failed("list the attributes", path);
     for (ssize_t at = 0; at < size;) {
       const std::string name = &names_[static_cast<std::size_t>(at)];
       at += static_cast<ssize_t>(name.size()) + 1;
@@ -238,7 +237,7 @@ class TreeDuplicator {
   }
 
   const TreeDuplication& duplication_;
-  std::vector<std::string> directories_{"."};             // all that were found, parents first
+  std::vector<std::string> directories_{"."};              // all that were found, parents first
   std::map<std::pair<dev_t, ino_t>, std::string> linked_;  // files with several names: the first
   std::vector<char> names_ = std::vector<char>(kLargestAttribute);
   std::vector<char> value_ = std::vector<char>(kLargestAttribute);

@@ -13,9 +13,12 @@ constexpr std::array<Protection, 6> kAlwaysOwn{
 
 // The rest of Cove leans on what is not in this list: without a user namespace, say, uid 0 inside
 // is root.
-constexpr std::array<Protection, 6> kMayBeOff{
-    Protection::network,      Protection::seccomp,                Protection::setuid_files,
-    Protection::masked_paths, Protection::nested_user_namespaces, Protection::private_rootfs};
+constexpr std::array<Protection, 6> kMayBeOff{Protection::network,
+                                              Protection::seccomp,
+                                              Protection::setuid_files,
+                                              Protection::masked_paths,
+                                              Protection::nested_user_namespaces,
+                                              Protection::private_rootfs};
 
 void refuse_forbidden_off(Draft& draft) {
   for (const auto& [protection, requirement] : draft.spec.require) {

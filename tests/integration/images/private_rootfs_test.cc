@@ -228,7 +228,9 @@ TEST_F(PrivateRootfs, WorksForAPlainUserWithOneIdAndWithMany) {
 TEST_F(PrivateRootfs, ThatAKilledKeeperLeavesIsRemovedByTheNext) {
   RunningCommand run(sandbox("print ready ; sleep 60"));
   ASSERT_TRUE(run.wait_for_output("ready\n"));
-  for (const pid_t pid : descendants_of(run.pid())) ::kill(pid, SIGKILL);
+  const std::vector<pid_t> others = descendants_of(run.pid());
+  for (const pid_t pid : keepers_of(run)) ::kill(pid, SIGKILL);  // first: it would tidy up
+  for (const pid_t pid : others) ::kill(pid, SIGKILL);
   run.kill(SIGKILL);
   run.wait();
   ASSERT_THAT(copies(), SizeIs(1)) << "or this test tests nothing";
@@ -246,6 +248,20 @@ TEST_F(PrivateRootfs, IsRemovedByItsKeeperWhereAllOthersAreKilled) {
     if (pid != keepers.front()) ::kill(pid, SIGKILL);
   }
   run.kill(SIGKILL);
+  expect_nothing_left();
+}
+
+TEST_F(PrivateRootfs, InUseIsNotRemovedByAnotherEvenWithoutAKeeper) {
+  RunningCommand run(sandbox("print ready ; sleep 1 ; read-file /file"));
+  ASSERT_TRUE(run.wait_for_output("ready\n"));
+  const std::vector<pid_t> keepers = keepers_of(run);
+  ASSERT_THAT(keepers, SizeIs(1));
+  ::kill(keepers.front(), SIGKILL);
+  EXPECT_TRUE(comes_true([&] { return keepers_of(run).empty(); }));
+  EXPECT_EQ(run_command(sandbox("print hello")).out, "hello\n");
+  EXPECT_EQ(run.wait().out, "ready\nof the image\n");
+  EXPECT_THAT(copies(), SizeIs(::testing::Ge(1U)));
+  EXPECT_EQ(run_command(sandbox("print hello")).out, "hello\n");
   expect_nothing_left();
 }
 

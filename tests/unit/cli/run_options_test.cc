@@ -164,8 +164,6 @@ TEST_F(RunOptions, FlagsTakeTrueAndFalse) {
   EXPECT_EQ(spec({"--read-only"}).read_only, true);
   EXPECT_EQ(spec({"--read-only=true"}).read_only, true);
   EXPECT_EQ(spec({"--read-only=false"}).read_only, false);
-  EXPECT_EQ(spec({"--private-rootfs"}).private_rootfs, true);
-  EXPECT_EQ(spec({"--private-rootfs=false"}).private_rootfs, false);
   EXPECT_NE(mistakes_of({"--read-only=maybe"}).find("--read-only: is maybe"), std::string::npos);
   EXPECT_FALSE(request({"--json=false", "image"}).json);
 }
@@ -195,7 +193,6 @@ TEST_F(RunOptions, LeavesUnsetWhatIsNotNamed) {
   EXPECT_EQ(empty.profile, std::nullopt);
   EXPECT_EQ(empty.network, std::nullopt);
   EXPECT_EQ(empty.read_only, std::nullopt);
-  EXPECT_EQ(empty.private_rootfs, std::nullopt);
   EXPECT_EQ(empty.resources.memory, std::nullopt);
   EXPECT_EQ(empty.resources.swap, std::nullopt);
   EXPECT_TRUE(empty.env.empty());

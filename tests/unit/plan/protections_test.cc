@@ -60,8 +60,8 @@ TEST(Protections, SomeCannotBeSwitchedOff) {
       {Protection::capabilities, false},   {Protection::no_new_privs, false},
       {Protection::seccomp, true},         {Protection::setuid_files, true},
       {Protection::masked_paths, true},    {Protection::nested_user_namespaces, true},
-      {Protection::private_rootfs, true},
-      {Protection::memory, true},          {Protection::timeout, true},
+      {Protection::private_rootfs, true},  {Protection::memory, true},
+      {Protection::timeout, true},
   };
   for (const Case& c : cases) {
     Planning planning;
