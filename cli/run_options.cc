@@ -320,6 +320,8 @@ constexpr auto kRunOptions = std::to_array<RunOption>({
      [](Builder& b, Text v) { add_mount(b, parse_tmpfs(v)); }},
     {{"read-only", 0, "", kFiles, "the root filesystem read-only; /tmp stays writable"},
      [](Builder& b, Text v) { b.spec().read_only = b.flag(v); }},
+    {{"private-rootfs", 0, "", kFiles, "a copy of the image's files, shared with no other sandbox"},
+     [](Builder& b, Text v) { b.spec().private_rootfs = b.flag(v); }},
     {{"disk", 0, "SIZE", kFiles, "room for all files written; default: 256m or memory / 2"},
      [](Builder& b, Text v) { b.resources().disk = b.value_of(parse_bytes(v)); }},
     {{"rm", 0, "", kFiles, "as always: nothing is kept of a run"},

@@ -55,6 +55,8 @@ struct EngineOptions {
   // of this user alone (made with 0700 if missing), on a file system with user xattrs. It has no
   // limit of size. Empty: in memory, within the limit `disk`; and below Linux 6.6, whose tmpfs
   // cannot hold it, /var/tmp/cove-UID. For root always in memory.
+  // Also where copies of an image's layers are made (SandboxSpec::private_rootfs), root's too.
+  // Empty: `copies` in the store.
   std::string scratch_directory;
   // Parent for cgroups, a path below the hierarchies' mount points. Empty: the caller's own groups;
   // where those cannot be divided, for root the top of the hierarchy, for a plain user a scope that

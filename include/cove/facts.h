@@ -71,6 +71,9 @@ struct HostFacts {
   // Where on disk a sandbox may keep what it changes in its root: EngineOptions::scratch_directory,
   // or what stands in for it where a plain user's overlay cannot have it in memory. Else empty.
   std::string scratch_directory;
+  // Where copies of an image's layers may lie, for SandboxSpec::private_rootfs:
+  // EngineOptions::scratch_directory, else a directory of the store, whose files can be reflinked.
+  std::string copies_directory;
   int cpu_count = 0;  // that this process may run on
   Bytes memory_total;
   Bytes swap_total;

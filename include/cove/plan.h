@@ -51,6 +51,7 @@ struct RootPlan {
   Bytes scratch_size;
   std::uint64_t scratch_inodes = 0;
   std::string scratch_directory;  // on the host, for what is changed in the root; empty: in memory
+  std::string copies_directory;   // on the host, for copies of the layers; empty: they are shared
   std::vector<std::string> host_directories;  // host_tools only
   std::vector<std::pair<std::string, std::string>> host_links;
   std::vector<std::string> hidden_paths;

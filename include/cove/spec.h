@@ -49,6 +49,7 @@ enum class Protection {
   setuid_files,            // no setuid or setgid file can be left in a writable bind mount
   masked_paths,            // of /proc, as Docker masks them
   nested_user_namespaces,  // user.max_user_namespaces = 0 inside
+  private_rootfs,          // no file of the image is shared with anybody; only where the spec asks
   // Limits.
   memory,
   swap,
@@ -204,6 +205,9 @@ struct SandboxSpec {
   std::optional<PrivateNetworks> private_networks;  // with `open`; default `reachable`
   std::optional<bool> read_only;  // root filesystem read-only, with a writable /tmp, /dev/shm and
                                   // workspace. Default false
+  // The sandbox gets copies of the image's layers, removed at its end, in place of the layers that
+  // all sandboxes of the image and the store share, page cache included. Default false
+  std::optional<bool> private_rootfs;
   std::optional<std::string>
       seccomp;  // a profile's name, or a file's path in Cove's or Docker's format; default "default"
   std::optional<SeccompMode> seccomp_mode;  // default `enforce`

@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <climits>
 #include <mutex>
 
 #include "cove/image.h"
@@ -38,6 +40,18 @@ std::string scratch_directory(const HostFacts& host, const EngineOptions& option
   if (host.privileged) return {};
   if (!options.scratch_directory.empty() || host.tmpfs_user_xattr) return options.scratch_directory;
   return "/var/tmp/cove-" + std::to_string(host.uid_outside);
+}
+
+std::string absolute_path(const std::string& path) {
+  std::array<char, PATH_MAX> here{};
+  if (path.starts_with('/') || !getcwd(here.data(), here.size())) return path;
+  return std::string(here.data()) + "/" + path;
+}
+
+// See HostFacts::copies_directory.
+std::string copies_directory(const EngineOptions& options) {
+  if (!options.scratch_directory.empty()) return options.scratch_directory;
+  return absolute_path(options.store.empty() ? default_store() : options.store) + "/copies";
 }
 
 }  // namespace
@@ -102,6 +116,7 @@ class Engine::Impl {
     if (!host) return fail(host.error());
     facts.host = std::move(*host);
     facts.host.scratch_directory = scratch_directory(facts.host, options_);
+    facts.host.copies_directory = copies_directory(options_);
     // Read anew every time: a machine moves from network to network. Not where nothing asks for it.
     if (spec.network.value_or(NetworkMode::none) != NetworkMode::none || spec.profile)
       gather_network_facts(facts.host);
@@ -139,17 +154,21 @@ class Engine::Impl {
       if (!plan) return fail(plan.error());
       mark("scope");
     }
+    auto copies = copy_layers(*plan);
+    if (!copies) return fail(copies.error());
+    if (copies->keeper) mark("copy layers");
     auto prepared = prepare(*plan, facts.host, *state_, root_);
     if (!prepared) {
       host_.forget();
       return fail(prepared.error());
     }
     prepared->belongings.image = UniqueFd(gathered->image.hold.release());
-    auto launched = clone_sandbox(facts, *plan, streams, gathered->sources, *prepared);
+    auto launched = clone_sandbox(facts, *plan, streams, gathered->sources, *copies, *prepared);
     if (!launched) return fail(launched.error());
     milestones.insert(milestones.end(), prepared->milestones.begin(), prepared->milestones.end());
     mark("await launcher");
 
+    copies->keeper.reset();  // the launcher's from here on
     std::vector<BorrowedFd> fds;
     const std::string order = exec_order(*plan, *prepared, fds);
     // If init is gone already, its report is in the socket: the supervisor will find it.
@@ -246,11 +265,21 @@ class Engine::Impl {
     if (last_collection_.compare_exchange_strong(last, now)) (void)collect();
   }
 
+  // Nothing where the layers are shared. The plan says then what it came to.
+  Result<LayerCopies> copy_layers(Plan& plan) {
+    if (plan.root.copies_directory.empty()) return LayerCopies{};
+    auto copies = launcher_->copy_layers(plan, root_);
+    if (copies && copies->files.reflinked > 0 && copies->files.copied == 0)
+      plan.enforced[Protection::private_rootfs] = "reflink";
+    return copies;
+  }
+
   // Has the launcher clone it, and meanwhile makes what its program needs. Nothing is left of it
   // after an error.
   Result<Launched> clone_sandbox(const Facts& facts, const Plan& plan, const Streams& streams,
-                                 const OpenedSources& sources, Prepared& prepared) {
-    auto pending = ask_launcher(facts, plan, sources, prepared);
+                                 const OpenedSources& sources, const LayerCopies& copies,
+                                 Prepared& prepared) {
+    auto pending = ask_launcher(facts, plan, sources, copies, prepared);
     auto completed = complete(plan, streams, null_, prepared);
     auto launched = pending ? pending->finish() : Result<Launched>(fail(pending.error()));
     if (launched && completed) return launched;
@@ -266,7 +295,8 @@ class Engine::Impl {
   }
 
   Result<PendingLaunch> ask_launcher(const Facts& facts, const Plan& plan,
-                                     const OpenedSources& sources, const Prepared& prepared) {
+                                     const OpenedSources& sources, const LayerCopies& copies,
+                                     const Prepared& prepared) {
     LaunchInputs inputs{plan,
                         {},
                         prepared.belongings,
@@ -275,11 +305,13 @@ class Engine::Impl {
                         state_->records(),
                         prepared.filters,
                         facts.host.can_mknod ? DeviceNodes::make : DeviceNodes::bind};
+    inputs.copies = copies.directory;
+    inputs.keeper = copies.keeper;
     // With privilege, mounts are copied out of this process's namespace; the launcher's ground has
     // none of them.
     if (prepared.belongings.first_id()) {
-      auto acquired =
-          acquire_mounts(plan, sources.facts, sources.fds, root_, FindBinds::by_descriptor);
+      auto acquired = acquire_mounts(plan, sources.facts, sources.fds, root_,
+                                     FindBinds::by_descriptor, copies.directory);
       if (!acquired) return fail(acquired.error());
       inputs.mounts = std::move(*acquired);
     }

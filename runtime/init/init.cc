@@ -24,6 +24,7 @@
 #include "runtime/init/terminal.h"
 #include "runtime/init/uplink.h"
 #include "runtime/kernel/command_line.h"
+#include "runtime/kernel/descriptors.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
 #include "runtime/model/capabilities.h"
@@ -85,20 +86,9 @@ class Init {
 
   Result<void> drop_descriptors() {
     mark("clone");
-    std::vector<int> keep{control_.number()};
-    if (link_) keep.push_back(link_.number());
-    for (BorrowedFd fd : inputs_.hold) {
-      if (fd) keep.push_back(fd.number());
-    }
-    std::sort(keep.begin(), keep.end());
-    unsigned next = 0;
-    for (int number : keep) {
-      const auto fd = static_cast<unsigned>(number);
-      if (fd > next && kernel::close_range(next, fd - 1, 0) != 0)
-        return fail(init_error("descriptors", "close_range"));
-      next = fd + 1;
-    }
-    if (kernel::close_range(next, ~0u, 0) != 0)
+    std::vector<int> keep{control_.number(), link_.number()};
+    for (BorrowedFd fd : inputs_.hold) keep.push_back(fd.number());
+    if (!kernel::close_all_but(std::move(keep)))
       return fail(init_error("descriptors", "close_range"));
     // 0, 1 and 2 stay taken, so that no later descriptor becomes somebody's standard stream.
     for (int number = 0; number < 3; ++number) {

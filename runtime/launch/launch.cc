@@ -14,6 +14,7 @@
 #include "runtime/init/init.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
+#include "runtime/launch/layer_keeper.h"
 #include "runtime/mount/mount.h"
 
 namespace cove {
@@ -60,6 +61,12 @@ Result<std::vector<UniqueFd>> clone_all(BorrowedFd root, const std::vector<std::
     mounts.push_back(std::move(*mount));
   }
   return mounts;
+}
+
+std::vector<std::string> copied_layers(const Plan& plan) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < plan.root.layers.size(); ++i) names.push_back(layer_copy(i));
+  return names;
 }
 
 std::uint64_t namespace_flags(const Plan& plan) {
@@ -148,11 +155,12 @@ Error explain(const UniqueFd& control, Error otherwise) {
 
 Result<AcquiredMounts> acquire_mounts(const Plan& plan, const std::vector<SourceFacts>& sources,
                                       const std::vector<UniqueFd>& opened, BorrowedFd root,
-                                      FindBinds find) {
+                                      FindBinds find, BorrowedFd copies) {
   AcquiredMounts acquired;
   // A plain user may copy a mount only with everything that is mounted below it.
   const Recursive layers_recursive = find == FindBinds::by_path ? Recursive::yes : Recursive::no;
-  auto layers = clone_all(root, plan.root.layers, layers_recursive);
+  auto layers = copies ? clone_all(copies, copied_layers(plan), layers_recursive)
+                       : clone_all(root, plan.root.layers, layers_recursive);
   if (!layers) return fail(layers.error());
   acquired.layers = std::move(*layers);
   auto directories = clone_all(root, plan.root.host_directories, Recursive::yes);

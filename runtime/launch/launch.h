@@ -29,10 +29,11 @@ namespace cove {
 // Detached copies of everything the plan takes from the host. `root`: the host's root directory in
 // this process's mount namespace. Binds come from `opened` where those lie in the same namespace,
 // else they are found again by path and recognised by device and inode.
+// `copies`, if any: LayerCopies::directory, which has the layers.
 enum class FindBinds { by_descriptor, by_path };
 Result<AcquiredMounts> acquire_mounts(const Plan& plan, const std::vector<SourceFacts>& sources,
                                       const std::vector<UniqueFd>& opened, BorrowedFd root,
-                                      FindBinds find);
+                                      FindBinds find, BorrowedFd copies = {});
 
 struct LaunchInputs {
   const Plan& plan;
@@ -45,6 +46,8 @@ struct LaunchInputs {
   DeviceNodes device_nodes = DeviceNodes::bind;
   Network network = Network::make;
   BorrowedFd disk = {};  // for the overlay's upper layer; none: scratch
+  // LayerCopies; none: the layers are shared.
+  BorrowedFd copies = {}, keeper = {};
 };
 
 struct Launched {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -80,6 +81,9 @@ struct Charge {
   Belongings belongings;
   std::optional<DiskScratch> disk;  // none: all of scratch is memory
   std::optional<Uplink> uplink;     // none: it never had one, or that is over
+  // LayerCopies, until init's end; none: the layers are shared. The directory's lock is ours as well
+  // as the keeper's, who may be killed: then nobody takes the copies for abandoned.
+  UniqueFd copies, keeper;
   std::uint64_t busy_since = 0;  // when it could first have been taken away, but for a busy group
 
   // What ends next: init, then the engine's interest.
@@ -89,6 +93,8 @@ struct Charge {
     kernel::reap(init.number());
     init.reset();
     belongings.release_image();
+    copies.reset();
+    keeper.reset();
     if (uplink) uplink->end();
     forget_uplink();
   }
@@ -114,18 +120,20 @@ class Launcher {
   Launcher(UniqueFd socket, Expect expect) : socket_(std::move(socket)), expect_(expect) {}
 
   int serve() {
-    while (!caller_gone_ || !charges_.empty()) {
+    while (!caller_gone_ || !charges_.empty() || !keepers_.empty()) {
       std::vector<pollfd> events{{caller_gone_ ? -1 : socket_.number(), POLLIN, 0}};
       for (const Charge& charge : charges_) {
         events.push_back({charge.awaited().number(), POLLIN, 0});
         events.push_back({charge.uplink_awaited().number(), POLLIN, 0});
       }
+      for (const UniqueFd& keeper : keepers_) events.push_back({keeper.number(), POLLIN, 0});
       const int count = poll(events.data(), events.size(), patience());
       if (count < 0 && errno != EINTR) return 1;
       for (std::size_t i = 0; i < charges_.size(); ++i) {
         if (events[2 + 2 * i].revents != 0) advance_uplink(charges_[i]);
         if (events[1 + 2 * i].revents != 0) charges_[i].advance();
       }
+      reap_keepers(std::span(events).subspan(1 + 2 * charges_.size()));
       end_late_uplinks();
       if (events[0].revents != 0) receive();
       if (count == 0) do_chores();
@@ -166,6 +174,15 @@ class Launcher {
     }
   }
 
+  // `events`: one for each of them.
+  void reap_keepers(std::span<const pollfd> events) {
+    for (std::size_t i = events.size(); i-- > 0;) {
+      if (events[i].revents == 0) continue;
+      kernel::reap(keepers_[i].number());
+      keepers_.erase(keepers_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+
   std::ptrdiff_t over() const {
     return std::count_if(charges_.begin(), charges_.end(), std::mem_fn(&Charge::is_over));
   }
@@ -194,6 +211,7 @@ class Launcher {
     auto request = decode_request(std::move(*message));
     if (!request) return reply(request.error());
     if (const auto* standing = std::get_if<Standing>(&*request)) return prepare(*standing);
+    if (const auto* order = std::get_if<CopyOrder>(&*request)) return have_layers_copied(*order);
     answer(std::get<OwnedRequest>(std::move(*request)));
   }
 
@@ -267,13 +285,25 @@ class Launcher {
     if (!launched) return reply(launched.error());
     std::vector<BorrowedFd> fds;
     const std::string body = encode_reply(*launched, fds);
-    Charge charge{std::move(launched->pidfd), std::move(request.belongings), std::move(*disk),
-                  std::nullopt};
+    Charge charge{std::move(launched->pidfd), std::move(request.belongings),
+                  std::move(*disk),           std::nullopt,
+                  std::move(request.copies),  std::move(request.keeper)};
     if (launched->link)
       charge.uplink.emplace(request.plan, charge.belongings, std::move(launched->link),
                             std::move(request.init_group));
     charges_.push_back(std::move(charge));
     if (!send_message(socket_, body, fds)) caller_is_gone();
+  }
+
+  // The answer comes from the keeper, if there is one.
+  void have_layers_copied(const CopyOrder& order) {
+    const auto refuse = [&](const Error& error) {
+      (void)send_message(order.socket, encode_reply(error));
+    };
+    if (auto done = stand_on_ground(order.privilege); !done) return refuse(done.error());
+    auto keeper = start_keeper(*ground_, order, network_.host());
+    if (!keeper) return refuse(keeper.error());
+    keepers_.push_back(std::move(*keeper));
   }
 
   // What a sandbox that never was leaves behind is the engine's: it gets the error.
@@ -301,7 +331,7 @@ class Launcher {
     stage_used_ = true;
     if (privilege == Privilege::user) {
       auto acquired = acquire_mounts(request.plan, request.sources, {}, ground_->host_root(),
-                                     FindBinds::by_path);
+                                     FindBinds::by_path, request.copies);
       if (!acquired) return fail(acquired.error());
       request.mounts = std::move(*acquired);
     }
@@ -329,6 +359,7 @@ class Launcher {
   NetworkAhead network_;
   std::vector<Milestone> milestones_;  // of the next reply
   std::vector<Charge> charges_;
+  std::vector<UniqueFd> keepers_;  // pidfds
   bool chores_ = false;
   bool stage_used_ = false;
 };

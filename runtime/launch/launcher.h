@@ -6,6 +6,7 @@
 // pass it by.
 //
 //   caller  -- prepare: with which privilege ------------------------>  launcher
+//   caller  -- copy: layers, for the one sandbox (layer_keeper.h) --->  launcher
 //   caller  -- launch: plan, belongings, filters, mounts + fds ------>  launcher
 //   caller  <-- reply: milestones + pidfd, control, scratch; or an error --
 //
@@ -26,6 +27,7 @@
 
 #include "cove/result.h"
 #include "runtime/launch/launch.h"
+#include "runtime/launch/layer_keeper.h"
 
 namespace cove {
 
@@ -64,6 +66,10 @@ class LauncherClient {
   // Has the launcher get ready for launches on such a ground. There is no reply: what fails now
   // fails again, with a reply, in the launch.
   void prepare(const Standing& standing);
+
+  // Has the plan's layers copied for one sandbox, and blocks until they are; other threads' launches go
+  // on meanwhile. `root`: the host's root directory.
+  Result<LayerCopies> copy_layers(const Plan& plan, BorrowedFd root);
 
   // `sources`: what a plain user's launcher must find by itself (FindBinds::by_path); with
   // privilege, `inputs.mounts` is complete.

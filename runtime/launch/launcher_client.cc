@@ -124,6 +124,16 @@ Error launcher_is_gone() {
                {}};
 }
 
+Error keeper_is_gone() {
+  return Error{ErrorCode::sandbox_lost,
+               "private rootfs",
+               0,
+               "the process that copied the layers is gone",
+               "",
+               "it was killed from outside; launch again",
+               {}};
+}
+
 }  // namespace
 
 Result<LauncherClient> LauncherClient::start(const std::string& executable) {
@@ -197,6 +207,25 @@ Result<LauncherClient> LauncherClient::fork_here() {
 void LauncherClient::prepare(const Standing& standing) {
   const std::lock_guard lock(mutex_);
   (void)send_message(socket_, encode_prepare(standing));
+}
+
+Result<LayerCopies> LauncherClient::copy_layers(const Plan& plan, BorrowedFd root) {
+  auto sockets = make_socket_pair();
+  if (!sockets) return fail(sockets.error());
+  std::vector<BorrowedFd> fds;
+  const std::string body = encode_copy(plan, root, sockets->second, fds);
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto sent = send_message(socket_, body, fds); !sent)
+      return fail(sent.error().sys_errno == EPIPE ? launcher_is_gone() : sent.error());
+  }
+  sockets->second.reset();
+  auto reply = receive_message(sockets->first);
+  if (!reply) return fail(reply.error());
+  if (reply->body.empty()) return fail(keeper_is_gone());
+  auto copies = decode_copied(std::move(*reply));
+  if (copies) copies->keeper = std::move(sockets->first);
+  return copies;
 }
 
 Result<PendingLaunch> LauncherClient::launch(const LaunchInputs& inputs,

@@ -9,8 +9,8 @@ namespace cove {
 namespace {
 
 constexpr std::uint32_t kNoFd = ~std::uint32_t{0};
-enum class Kind : std::uint32_t { prepare = 1, launch };
-enum class Reply : std::uint32_t { launched = 1, failed };
+enum class Kind : std::uint32_t { prepare = 1, copy, launch };
+enum class Reply : std::uint32_t { launched = 1, failed, copied };
 
 Error cut_short() {
   return Error{ErrorCode::internal,
@@ -118,7 +118,41 @@ Result<Request> decode_prepare(MessageReader& reader) {
   return standing;
 }
 
+Result<Request> decode_copy(MessageReader& reader, FdReader& fds) {
+  CopyOrder order;
+  order.privilege = static_cast<Privilege>(reader.u32());
+  order.base = reader.text();
+  for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
+    order.layers.push_back(reader.text());
+  order.root = fds.take();
+  order.socket = fds.take();
+  if (!reader.good() || !order.socket) return fail(cut_short());
+  return Request(std::move(order));
+}
+
 }  // namespace
+
+std::string encode_copy(const Plan& plan, BorrowedFd root, BorrowedFd socket,
+                        std::vector<BorrowedFd>& fds) {
+  const bool own_range = plan.identity.mapping == IdMapping::range;
+  MessageWriter writer;
+  FdWriter fd_writer(writer, fds);
+  writer.u32(static_cast<std::uint32_t>(Kind::copy));
+  writer.u32(static_cast<std::uint32_t>(own_range ? Privilege::root : Privilege::user));
+  writer.text(plan.root.copies_directory);
+  writer.u32(static_cast<std::uint32_t>(plan.root.layers.size()));
+  for (const std::string& layer : plan.root.layers) writer.text(layer);
+  fd_writer.add(root);
+  fd_writer.add(socket);
+  return writer.body();
+}
+
+std::string encode_copied(const DuplicatedFiles& files) {
+  MessageWriter writer;
+  writer.u32(static_cast<std::uint32_t>(Reply::copied));
+  writer.u64(files.reflinked).u64(files.copied);
+  return writer.body();
+}
 
 std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceFacts>& sources,
                            std::vector<BorrowedFd>& fds) {
@@ -140,6 +174,8 @@ std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceF
   fd_writer.add(inputs.init_group);
   fd_writer.add(inputs.root);
   fd_writer.add(inputs.records);
+  fd_writer.add(inputs.copies);
+  fd_writer.add(inputs.keeper);
   writer.u32(static_cast<std::uint32_t>(inputs.filters.size()));
   for (const auto& filter : inputs.filters) writer.text(bytes_of(filter));
   return writer.body();
@@ -148,7 +184,9 @@ std::string encode_request(const LaunchInputs& inputs, const std::vector<SourceF
 Result<Request> decode_request(Message message) {
   MessageReader reader(message.body);
   FdReader fd_reader(reader, message.fds);
-  if (static_cast<Kind>(reader.u32()) == Kind::prepare) return decode_prepare(reader);
+  const auto kind = static_cast<Kind>(reader.u32());
+  if (kind == Kind::prepare) return decode_prepare(reader);
+  if (kind == Kind::copy) return decode_copy(reader, fd_reader);
   OwnedRequest request;
   auto plan = decode<Plan>(reader.text());
   if (!plan) return fail(plan.error());
@@ -166,6 +204,8 @@ Result<Request> decode_request(Message message) {
   request.init_group = fd_reader.take();
   request.root = fd_reader.take();
   request.records = fd_reader.take();
+  request.copies = fd_reader.take();
+  request.keeper = fd_reader.take();
   for (std::uint32_t left = reader.u32(); left > 0 && reader.good(); --left)
     request.filters.push_back(filter_of(reader.text()));
   if (!reader.good()) return fail(cut_short());
@@ -187,17 +227,37 @@ std::string encode_reply(const Error& error) {
   return writer.body();
 }
 
+namespace {
+
+// What encode_reply made of an Error, behind its kind.
+Error decode_error(MessageReader& reader) {
+  const std::string text = reader.text();
+  if (!reader.good()) return cut_short();
+  MessageReader inner(text);
+  inner.u32();  // the kind of report, which the reply's own kind implies
+  auto report = decode_failed(inner);
+  return report ? to_error(*report) : report.error();
+}
+
+}  // namespace
+
+Result<LayerCopies> decode_copied(Message message) {
+  MessageReader reader(message.body);
+  const auto kind = static_cast<Reply>(reader.u32());
+  if (kind == Reply::failed) return fail(decode_error(reader));
+  const DuplicatedFiles files{reader.u64(), reader.u64()};
+  if (kind != Reply::copied || !reader.good() || message.fds.size() != 1) return fail(cut_short());
+  return LayerCopies{std::move(message.fds[0]), {}, files};
+}
+
 Result<Launched> decode_reply(Message message) {
   MessageReader reader(message.body);
   const auto kind = static_cast<Reply>(reader.u32());
+  if (kind == Reply::failed) return fail(decode_error(reader));
   const std::string text = reader.text();
   if (!reader.good()) return fail(cut_short());
   MessageReader inner(text);
-  inner.u32();  // the kind of report, which the reply's own kind implies
-  if (kind == Reply::failed) {
-    auto report = decode_failed(inner);
-    return fail(report ? to_error(*report) : report.error());
-  }
+  inner.u32();
   auto started = decode_started(inner);
   if (!started || message.fds.size() != 3) return fail(cut_short());
   return Launched{std::move(message.fds[0]),

@@ -94,6 +94,7 @@ void describe(V& v, S& s) {
   v.field("network", s.network);
   v.field("private_networks", s.private_networks);
   v.field("read_only", s.read_only);
+  v.field("private_rootfs", s.private_rootfs);
   v.field("seccomp", s.seccomp);
   v.field("seccomp_mode", s.seccomp_mode);
   v.field("capabilities", s.capabilities);
@@ -223,6 +224,7 @@ void describe(V& v, S& s) {
   v.field("overlay", s.overlay);
   v.field("tmpfs_user_xattr", s.tmpfs_user_xattr);
   v.field("scratch_directory", s.scratch_directory);
+  v.field("copies_directory", s.copies_directory);
   v.field("cpu_count", s.cpu_count);
   v.field("memory_total", s.memory_total);
   v.field("swap_total", s.swap_total);
@@ -302,6 +304,7 @@ void describe(V& v, S& s) {
   v.field("scratch_size", s.scratch_size);
   v.field("scratch_inodes", s.scratch_inodes);
   v.field("scratch_directory", s.scratch_directory);
+  v.field("copies_directory", s.copies_directory);
   v.field("host_directories", s.host_directories);
   v.field("host_links", s.host_links);
   v.field("hidden_paths", s.hidden_paths);

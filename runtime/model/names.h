@@ -50,6 +50,7 @@ struct EnumNames<Protection> {
                                                                   "setuid_files",
                                                                   "masked_paths",
                                                                   "nested_user_namespaces",
+                                                                  "private_rootfs",
                                                                   "memory",
                                                                   "swap",
                                                                   "cpus",

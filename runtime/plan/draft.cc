@@ -57,6 +57,7 @@ std::string name_of_protection(Protection protection) { return std::string(to_st
 bool is_limit(Protection protection) { return find_limit(protection) != nullptr; }
 
 std::string path_of(Protection protection) {
+  if (protection == Protection::private_rootfs) return "$.private_rootfs";
   const LimitField* field = find_limit(protection);
   return field ? field->path : "$.require." + name_of_protection(protection);
 }

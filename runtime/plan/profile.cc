@@ -62,6 +62,7 @@ SandboxSpec fill_in(SandboxSpec spec, const SandboxSpec& profile) {
   fill(spec.network, profile.network);
   fill(spec.private_networks, profile.private_networks);
   fill(spec.read_only, profile.read_only);
+  fill(spec.private_rootfs, profile.private_rootfs);
   fill(spec.seccomp, profile.seccomp);
   fill(spec.seccomp_mode, profile.seccomp_mode);
   fill(spec.capabilities, profile.capabilities);

@@ -13,9 +13,12 @@ constexpr std::array<Protection, 6> kAlwaysOwn{
 
 // The rest of Cove leans on what is not in this list: without a user namespace, say, uid 0 inside
 // is root.
-constexpr std::array<Protection, 5> kMayBeOff{Protection::network, Protection::seccomp,
-                                              Protection::setuid_files, Protection::masked_paths,
-                                              Protection::nested_user_namespaces};
+constexpr std::array<Protection, 6> kMayBeOff{Protection::network,
+                                              Protection::seccomp,
+                                              Protection::setuid_files,
+                                              Protection::masked_paths,
+                                              Protection::nested_user_namespaces,
+                                              Protection::private_rootfs};
 
 void refuse_forbidden_off(Draft& draft) {
   for (const auto& [protection, requirement] : draft.spec.require) {
@@ -110,6 +113,26 @@ void plan_filters(Draft& draft) {
   plan_filter(draft);
 }
 
+// Whether the copies are reflinks, which share blocks on the disk but no page of memory, is known
+// when they are made.
+void plan_private_rootfs(Draft& draft) {
+  if (!draft.spec.private_rootfs.value_or(false) || !draft.wanted(Protection::private_rootfs))
+    return;
+  if (draft.spec.rootfs) {
+    draft.lose(Protection::private_rootfs,
+               {"a directory (--rootfs) is shown as it is; only an image's layers are copied",
+                "load it as an image: cove image import DIR"});
+    return;
+  }
+  if (draft.host.copies_directory.empty()) {
+    draft.lose(Protection::private_rootfs,
+               {"no directory for the copies is known", "name one with --scratch"});
+    return;
+  }
+  draft.plan.root.copies_directory = draft.host.copies_directory;
+  draft.hold(Protection::private_rootfs, "copy");
+}
+
 // What a file says is its author's business.
 bool filter_forbids_namespaces(const Draft& draft) {
   if (!draft.holds(Protection::seccomp)) return false;
@@ -130,6 +153,7 @@ void plan_protections(Draft& draft) {
     draft.hold(Protection::nested_user_namespaces,
                filter_forbids_namespaces(draft) ? "sysctl+filter" : "sysctl");
   }
+  plan_private_rootfs(draft);
 }
 
 }  // namespace cove

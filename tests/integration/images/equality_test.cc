@@ -25,10 +25,10 @@ class Varied : public ImageStore, public ::testing::WithParamInterface<const cha
     EXPECT_EQ(unpacked.status, 0) << unpacked.err;
     return shell(probe_path() + " tree " + (scratch_ / "umoci/rootfs") + " " + kOurs).out;
   }
-  std::string seen_in_a_sandbox(const std::string& image) const {
+  std::string seen_in_a_sandbox(const std::string& image, const std::string& options = "") const {
     const Outcome run = shell("COVE_ROOT=" + store() + " " + command_path() +
                               " run --best-effort --read-only --user root --cap-add DAC_OVERRIDE " +
-                              image + " -- /probe tree / " + kOurs);
+                              options + " " + image + " -- /probe tree / " + kOurs);
     EXPECT_EQ(run.status, 0) << run.err;
     return run.out;
   }
@@ -57,6 +57,16 @@ TEST_P(Varied, IsTheSameWhateverCompressesItsLayers) {
   const Outcome loaded = run("load oci:" + (scratch_ / "zstd") + ":t --name varied");
   ASSERT_EQ(loaded.status, 0) << loaded.err;
   EXPECT_EQ(seen_in_a_sandbox("varied"), unpacked_by_umoci());
+}
+
+TEST_P(Varied, IsTheSameAsACopyOfTheSandboxsOwn) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root: for owners, and umoci as a judge";
+  if (!installed("umoci")) GTEST_SKIP() << "needs program umoci";
+  ASSERT_NO_FATAL_FAILURE(make());
+  ASSERT_EQ(run("load oci:" + layout() + ":t --name varied").status, 0);
+  const std::string shared = seen_in_a_sandbox("varied");
+  ASSERT_GT(std::count(shared.begin(), shared.end(), '\n'), 3) << shared;
+  EXPECT_EQ(seen_in_a_sandbox("varied", "--private-rootfs"), shared);
 }
 
 INSTANTIATE_TEST_SUITE_P(Images, Varied,

@@ -52,8 +52,8 @@ TEST(Describe, ShowsEveryFieldOfTheSpec) {
   EXPECT_DESCRIBED(RlimitSpec, 2, a, b);
   EXPECT_DESCRIBED(ResourceSpec, 11, a, b, c, d, e, f, g, h, i, j, k);
   EXPECT_DESCRIBED(StdinData, 1, a);
-  EXPECT_DESCRIBED(SandboxSpec, 26, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
-                   v, w, x, y, z);
+  EXPECT_DESCRIBED(SandboxSpec, 27, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u,
+                   v, w, x, y, z, a2);
 }
 
 TEST(Describe, ShowsEveryFieldOfTheResult) {
@@ -72,8 +72,8 @@ TEST(Describe, ShowsEveryFieldOfTheFacts) {
   EXPECT_DESCRIBED(ControllerFacts, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(CgroupFacts, 10, a, b, c, d, e, f, g, h, i, j);
   EXPECT_DESCRIBED(SubordinateIds, 2, a, b);
-  EXPECT_DESCRIBED(HostFacts, 24, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
-                   w, x);
+  EXPECT_DESCRIBED(HostFacts, 25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v,
+                   w, x, y);
   EXPECT_DESCRIBED(ImageConfig, 5, a, b, c, d, e);
   EXPECT_DESCRIBED(ImageFacts, 12, a, b, c, d, e, f, g, h, i, j, k, l);
   EXPECT_DESCRIBED(SourceFacts, 9, a, b, c, d, e, f, g, h, i);
@@ -82,7 +82,7 @@ TEST(Describe, ShowsEveryFieldOfTheFacts) {
 
 TEST(Describe, ShowsEveryFieldOfThePlan) {
   EXPECT_DESCRIBED(IdentityPlan, 5, a, b, c, d, e);
-  EXPECT_DESCRIBED(RootPlan, 11, a, b, c, d, e, f, g, h, i, j, k);
+  EXPECT_DESCRIBED(RootPlan, 12, a, b, c, d, e, f, g, h, i, j, k, l);
   EXPECT_DESCRIBED(FilePlan, 3, a, b, c);
   EXPECT_DESCRIBED(MountPlan, 10, a, b, c, d, e, f, g, h, i, j);
   EXPECT_DESCRIBED(CgroupPlan, 4, a, b, c, d);

@@ -47,6 +47,7 @@ inline SandboxSpec full_spec() {
   spec.network = NetworkMode::host;
   spec.private_networks = PrivateNetworks::reachable;
   spec.read_only = true;
+  spec.private_rootfs = true;
   spec.seccomp = "default";
   spec.seccomp_mode = SeccompMode::trace;
   spec.capabilities = {"CAP_NET_RAW", "chown"};
@@ -107,6 +108,7 @@ inline HostFacts full_host_facts() {
   facts.user_namespaces_reason = "none";
   facts.seccomp = facts.overlay = facts.tmpfs_user_xattr = true;
   facts.scratch_directory = "/var/tmp/cove-7";
+  facts.copies_directory = "/var/lib/cove/copies";
   facts.cpu_count = 2;
   facts.memory_total = gibibytes(7);
   facts.swap_total = Bytes{1};
@@ -170,9 +172,9 @@ inline Plan full_plan() {
   plan.identity = {IdMapping::single, 0, 5, {1, 2, 4294967294U}, "/home/s"};
   plan.namespaces = {Protection::user_namespace, Protection::network};
   plan.uplink = UplinkPlan{{"/usr/bin/pasta", "-f"}, {"192.0.0.1"}, {"127.0.0.0/8", "::/64"}};
-  plan.root = {RootKind::host_tools, {"/a", "/b"}, true,         true,     true,
-               mebibytes(9),         1000,         "/var/tmp/s", {"/usr"}, {{"/bin", "usr/bin"}},
-               {"/etc/shadow"}};
+  plan.root = {RootKind::host_tools,  {"/a", "/b"},   true,         true, true,
+               mebibytes(9),          1000,           "/var/tmp/s", "/c", {"/usr"},
+               {{"/bin", "usr/bin"}}, {"/etc/shadow"}};
   plan.files = {{"/etc/hosts", "127.0.0.1 localhost\n\x80", 0600}};
   plan.mounts = {
       {MountKind::tmpfs, "/t", 3, true, true, 8, 9, Bytes{4096}, 01777, true},
@@ -226,6 +228,7 @@ class RandomSpec {
     if (coin()) spec.grace = time();
     if (coin()) spec.private_networks = static_cast<PrivateNetworks>(below(2));
     if (coin()) spec.read_only = coin();
+    if (coin()) spec.private_rootfs = coin();
     if (coin()) spec.seccomp = word();
     if (coin()) spec.seccomp_mode = static_cast<SeccompMode>(below(2));
     if (coin()) spec.capabilities = {"CHOWN", "all", "cap_net_admin"};

@@ -61,7 +61,7 @@ TEST(SpecJson, ReadsEveryField) {
                   "io_weight": 10000,
                   "rlimits": {"core": 0, "stack": {"soft": 8388608, "hard": "unlimited"}, "as": "unlimited"}},
     "timeout": 1.5, "cpu_timeout": "200ms", "grace": 0, "network": "open",
-    "private_networks": "blocked", "read_only": true,
+    "private_networks": "blocked", "read_only": true, "private_rootfs": true,
     "seccomp": "/etc/filter.json", "require": {"memory": "preferred", "seccomp": "required"}})json");
   EXPECT_EQ(spec.spec_version, 1);
   EXPECT_EQ(spec.description, "all of it");
@@ -106,6 +106,7 @@ TEST(SpecJson, ReadsEveryField) {
   EXPECT_EQ(spec.network, NetworkMode::open);
   EXPECT_EQ(spec.private_networks, PrivateNetworks::blocked);
   EXPECT_EQ(spec.read_only, true);
+  EXPECT_EQ(spec.private_rootfs, true);
   EXPECT_EQ(spec.seccomp, "/etc/filter.json");
   EXPECT_EQ(spec.require.at(Protection::memory), Requirement::preferred);
   EXPECT_EQ(spec.require.at(Protection::seccomp), Requirement::required);

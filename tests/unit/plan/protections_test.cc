@@ -60,7 +60,8 @@ TEST(Protections, SomeCannotBeSwitchedOff) {
       {Protection::capabilities, false},   {Protection::no_new_privs, false},
       {Protection::seccomp, true},         {Protection::setuid_files, true},
       {Protection::masked_paths, true},    {Protection::nested_user_namespaces, true},
-      {Protection::memory, true},          {Protection::timeout, true},
+      {Protection::private_rootfs, true},  {Protection::memory, true},
+      {Protection::timeout, true},
   };
   for (const Case& c : cases) {
     Planning planning;
@@ -74,6 +75,40 @@ TEST(Protections, SomeCannotBeSwitchedOff) {
     planning.spec.require[c.protection] = Requirement::preferred;
     planning.plan();
   }
+}
+
+TEST(Protections, APrivateRootIsThereWhereItIsAskedFor) {
+  Planning planning;
+  planning.host.copies_directory = "/var/lib/cove/copies";
+  EXPECT_EQ(enforced_text(planning.plan(), Protection::private_rootfs), "no");
+  EXPECT_EQ(planning.plan().root.copies_directory, "");
+
+  planning.spec.private_rootfs = true;
+  EXPECT_EQ(enforced_text(planning.plan(), Protection::private_rootfs), "copy");
+  EXPECT_EQ(planning.plan().root.copies_directory, "/var/lib/cove/copies");
+  planning.spec.require[Protection::private_rootfs] = Requirement::off;
+  EXPECT_EQ(enforced_text(planning.plan(), Protection::private_rootfs), "no");
+  EXPECT_EQ(planning.plan().root.copies_directory, "");
+}
+
+TEST(Protections, APrivateRootIsNotSaidToBeOneWhereItIsNot) {
+  Planning planning;
+  planning.spec.private_rootfs = true;
+  expect_error(planning.refusal(), ErrorCode::isolation_unavailable, "$.private_rootfs",
+               "no directory for the copies is known");
+  planning.host.copies_directory = "/var/lib/cove/copies";
+  planning.spec.image.reset();
+  planning.spec.rootfs = "/srv/root";
+  expect_error(planning.refusal(), ErrorCode::isolation_unavailable, "$.private_rootfs",
+               "a directory (--rootfs) is shown as it is");
+
+  planning.spec.require[Protection::private_rootfs] = Requirement::preferred;
+  const Plan plan = planning.plan();
+  EXPECT_EQ(plan.root.copies_directory, "");
+  EXPECT_EQ(enforced_text(plan, Protection::private_rootfs), "no");
+  EXPECT_TRUE(std::any_of(plan.degraded.begin(), plan.degraded.end(), [](const Degradation& one) {
+    return one.protection == Protection::private_rootfs;
+  }));
 }
 
 TEST(Protections, TheHostsNetworkIsAskedForTwice) {
