@@ -175,9 +175,11 @@ Result<void> Unpacker::finish_one(const Selected& selected, const ProgressSink& 
   for (const Running& running : running_)
     answers.push_back({running.process.answer().number(), POLLIN, 0});
   for (;;) {
-    const int ready = poll(answers.data(), answers.size(), progress ? kProgressEvery : -1);
+    const int ready = poll(answers.data(), answers.size(), kProgressEvery);
     if (ready > 0) break;
     if (ready < 0 && errno != EINTR) return fail(io_error("poll", ""));
+    // What is there goes to the disk while the rest is made, and not all of it at the end.
+    if (Result<void> flushed = store_.flush(); !flushed) return flushed;
     if (!progress) continue;
     note_progress(selected);
     progress(progress_);
