@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +10,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include "runtime/kernel/io.h"
+#include "runtime/kernel/random.h"
 
 namespace cove {
 namespace {
@@ -81,16 +83,13 @@ Result<void> run(const Command& command, BorrowedFd out, BorrowedFd log) {
 
 // What it writes, without the line's end.
 Result<std::string> first_line(const Command& command, BorrowedFd log) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    return fail(errno_error(ErrorCode::resource_exhausted, "build", "pipe"));
-  const UniqueFd in(ends[0]);
-  UniqueFd out(ends[1]);
+  kernel::Pipe pipe = kernel::make_pipe();
+  if (!pipe) return fail(errno_error(ErrorCode::resource_exhausted, "build", "pipe"));
   // One id: it fits into the pipe.
-  if (Result<void> done = run(command, out, log); !done) return fail(done.error());
-  out.reset();
+  if (Result<void> done = run(command, pipe.writing, log); !done) return fail(done.error());
+  pipe.writing.reset();
   std::array<char, 256> line{};
-  const ssize_t got = read(in.number(), line.data(), line.size());
+  const ssize_t got = read(pipe.reading.number(), line.data(), line.size());
   const std::string_view text(line.data(), got < 0 ? 0 : static_cast<std::size_t>(got));
   const std::string first(text.substr(0, text.find('\n')));
   if (!first.empty()) return first;
@@ -99,16 +98,7 @@ Result<std::string> first_line(const Command& command, BorrowedFd log) {
 }
 
 // One that no other build uses.
-std::string temporary_name() {
-  std::array<unsigned char, 8> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) bytes[0] = 1;
-  std::string tag;
-  for (const unsigned char byte : bytes) {
-    tag += "0123456789abcdef"[byte >> 4U];
-    tag += "0123456789abcdef"[byte & 15U];
-  }
-  return "localhost/cove-build:" + tag;
-}
+std::string temporary_name() { return "localhost/cove-build:" + kernel::random_hex(16); }
 
 }  // namespace
 

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -15,8 +14,11 @@
 #include "images/layout/byte_source.h"
 #include "images/layout/documents.h"
 #include "images/layout/sha256.h"
+#include "images/store_index/files.h"
 #include "images/store_index/reference.h"
+#include "images/unpack/layer.h"
 #include "images/unpack/shown_name.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -99,11 +101,7 @@ Error archive_error(const Stream& stream, archive* reader) {
   return invalid_image("", std::string("is not an image archive: ") + shown_name(text ? text : ""));
 }
 
-Error write_error() {
-  const bool no_space = errno == ENOSPC || errno == EDQUOT;
-  return errno_error(no_space ? ErrorCode::resource_exhausted : ErrorCode::setup_failed,
-                     "image store", "write to the staging directory");
-}
+Error write_error() { return storage_error("image store", "write to the staging directory", ""); }
 
 Result<void> copy_member(archive* reader, const Stream& stream, BorrowedFd staging,
                          std::uint64_t& left, Member& member) {
@@ -123,16 +121,10 @@ Result<void> copy_member(archive* reader, const Stream& stream, BorrowedFd stagi
       return fail(
           invalid_image("", "the archive holds a sparse member, which no image tool writes"));
     }
-    if (length > left)
-      return fail(invalid_image("", "the image is larger than the limit [limit-bytes]"));
+    if (length > left) return fail(refused(Rule::limit_bytes, ""));
     const std::string_view bytes(static_cast<const char*>(block), length);
     hash.update(bytes);
-    for (std::string_view rest = bytes; !rest.empty();) {
-      const ssize_t written = write(file.number(), rest.data(), rest.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return fail(write_error());
-      rest.remove_prefix(static_cast<std::size_t>(written));
-    }
+    if (!kernel::write_all(file, bytes)) return fail(write_error());
     left -= length;
     member.size += length;
   }
@@ -201,8 +193,7 @@ Result<Records> copy_members(BorrowedFd file, BorrowedFd staging, const UnpackLi
     const Result<std::string_view> piece = stream.next();
     if (!piece) return fail(piece.error());
     if (piece->empty()) break;
-    if (piece->size() > left)
-      return fail(invalid_image("", "the image is larger than the limit [limit-bytes]"));
+    if (piece->size() > left) return fail(refused(Rule::limit_bytes, ""));
     left -= piece->size();
   }
   Records records;

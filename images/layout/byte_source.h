@@ -22,7 +22,7 @@ Compression compression_of(std::string_view first_bytes);
 class ByteSource {
  public:
   // Reads from the file's current position; the file stays the caller's and open. With `growth`,
-  // the reading end of a GrowthPipe, it is still being written, and is waited for.
+  // the reading end of a pipe (growing_file.h), it is still being written, and is waited for.
   static Result<std::unique_ptr<ByteSource>> open(BorrowedFd file,
                                                   BorrowedFd growth = BorrowedFd());
 

@@ -1,6 +1,5 @@
 #include "images/layout/growing_file.h"
 
-#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -19,13 +18,6 @@ void tell(BorrowedFd writing, char what) {
 }
 
 }  // namespace
-
-Result<GrowthPipe> make_growth_pipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0)
-    return fail(errno_error(ErrorCode::resource_exhausted, "image", "pipe2"));
-  return GrowthPipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 void tell_growth(BorrowedFd writing) {
   int unread = 0;  // the reader was told, and has not looked yet

@@ -12,11 +12,6 @@
 
 namespace cove {
 
-struct GrowthPipe {
-  UniqueFd reading, writing;
-};
-Result<GrowthPipe> make_growth_pipe();
-
 // For the writing end. A reader that is gone is nobody's error.
 void tell_growth(BorrowedFd writing);
 void tell_complete(BorrowedFd writing);

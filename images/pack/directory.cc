@@ -17,6 +17,7 @@
 #include "images/layout/documents.h"
 #include "images/pack/gzip_writer.h"
 #include "images/store_index/files.h"
+#include "images/unpack/layer.h"
 #include "images/unpack/shown_name.h"
 #include "images/unpack/xattrs.h"
 #include "runtime/kernel/directory.h"
@@ -137,12 +138,8 @@ Result<void> Packer::write_failed() const {
 
 Result<void> Packer::count(const std::string& path, const struct stat& status) {
   if (S_ISREG(status.st_mode)) bytes_ += static_cast<std::uint64_t>(status.st_size);
-  if (bytes_ > limits_.bytes)
-    return fail(
-        invalid_image(shown_name(path), "the image is larger than the limit [limit-bytes]"));
-  if (++entries_ > limits_.entries)
-    return fail(invalid_image(shown_name(path),
-                              "the image has more entries than the limit [limit-entries]"));
+  if (bytes_ > limits_.bytes) return fail(refused(Rule::limit_bytes, path));
+  if (++entries_ > limits_.entries) return fail(refused(Rule::limit_entries, path));
   return {};
 }
 

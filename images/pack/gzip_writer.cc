@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "runtime/kernel/io.h"
+
 namespace cove {
 namespace {
 
@@ -15,16 +17,6 @@ constexpr int kLevel = 2;  // of 0 to 3
 constexpr std::size_t kOutputSize = 256 * 1024;
 
 }  // namespace
-
-bool write_all(BorrowedFd file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(file.number(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
 
 struct GzipWriter::State {
   isal_zstream stream{};
@@ -68,7 +60,7 @@ bool GzipWriter::deflate(std::string_view bytes, Last last) {
       return false;
     }
     const std::size_t made = state_->output.size() - stream.avail_out;
-    if (!write_all(out_, std::string_view(state_->output).substr(0, made))) return false;
+    if (!kernel::write_all(out_, std::string_view(state_->output).substr(0, made))) return false;
   } while (stream.avail_out == 0);
   return true;
 }

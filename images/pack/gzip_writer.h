@@ -11,9 +11,6 @@
 
 namespace cove {
 
-// All of `bytes`, whatever write(2) takes at a time. False with errno.
-bool write_all(BorrowedFd file, std::string_view bytes);
-
 class GzipWriter {
  public:
   explicit GzipWriter(BorrowedFd out);

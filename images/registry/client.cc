@@ -1,13 +1,13 @@
 #include "images/registry/client.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
 #include "images/registry/authorization.h"
+#include "images/store_index/files.h"
 #include "images/store_index/reference.h"
 #include "images/unpack/shown_name.h"
 
@@ -309,10 +309,7 @@ std::optional<RegistryClient::Failure> RegistryClient::continue_download(std::si
     }
     if (!download.sink(bytes)) {
       failure.final = true;
-      failure.error = errno_error(errno == ENOSPC || errno == EDQUOT ? ErrorCode::resource_exhausted
-                                                                     : ErrorCode::setup_failed,
-                                  "", "keep " + std::to_string(wanted.size) + " bytes");
-      failure.error.where = wanted.digest;
+      failure.error = storage_error("", "keep what came", wanted.digest);
       return false;
     }
     download.hash.update(bytes);

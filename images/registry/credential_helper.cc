@@ -1,6 +1,5 @@
 #include "images/registry/credential_helper.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/fd.h"
+#include "runtime/kernel/io.h"
 
 extern char** environ;
 
@@ -41,16 +41,6 @@ bool is_helper_name(const std::string& name) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '-' || c == '_' || c == '.';
          });
-}
-
-struct Pipe {
-  UniqueFd reading, writing;
-};
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0)
-    return fail(errno_error(ErrorCode::resource_exhausted, "credentials", "pipe2"));
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 // A child that is killed and reaped unless it was waited for.
@@ -134,22 +124,21 @@ Result<std::optional<std::string>> call_credential_helper(const std::string& nam
     error.code = ErrorCode::invalid_argument;
     return fail(error);
   }
-  Result<Pipe> in = make_pipe(), out = make_pipe();
-  if (!in) return fail(in.error());
-  if (!out) return fail(out.error());
+  kernel::Pipe in = kernel::make_pipe(), out = kernel::make_pipe();
+  if (!in || !out) return fail(errno_error(ErrorCode::resource_exhausted, "credentials", "pipe"));
   // What is asked is smaller than a pipe: it is there before the helper is.
   if (input.size() >= 4096) return fail(helper_error(program, "the credentials are too long"));
-  if (write(in->writing.number(), input.data(), input.size()) < 0)
+  if (write(in.writing.number(), input.data(), input.size()) < 0)
     return fail(errno_error(ErrorCode::setup_failed, "credentials", "write"));
-  in->writing.reset();
-  const Result<pid_t> pid = spawn(program, verb, in->reading, out->writing);
+  in.writing.reset();
+  const Result<pid_t> pid = spawn(program, verb, in.reading, out.writing);
   if (!pid) return fail(pid.error());
   Child child(*pid);
-  in->reading.reset();
-  out->writing.reset();
+  in.reading.reset();
+  out.writing.reset();
   std::string printed;
   const Clock::time_point deadline = Clock::now() + patience;
-  if (!read_until(out->reading, deadline, printed) || !child.ends_before(deadline)) {
+  if (!read_until(out.reading, deadline, printed) || !child.ends_before(deadline)) {
     return fail(helper_error(program, "did not come to its end in " +
                                           std::to_string(patience.count() / 1000) + " seconds"));
   }

@@ -5,15 +5,16 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "images/registry/http.h"
 #include "images/registry/reference.h"
+#include "images/store_index/environment.h"
 #include "images/store_index/reference.h"
 #include "images/unpack/shown_name.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -30,11 +31,6 @@ Error daemon_error(ErrorCode code, std::string where, std::string what, std::str
   error.what = std::move(what);
   error.hint = std::move(hint);
   return error;
-}
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody here sets it
-  return value ? value : "";
 }
 
 Result<std::vector<std::string>> socket_paths() {
@@ -154,13 +150,7 @@ Result<ConfinedProcess> export_daemon_image(const std::string& name, BorrowedFd 
   return start_request(name, out, [&](Http& http) -> Result<Records> {
     HttpRequest request = request_for(name, "get");
     request.sink = [&](const HttpAnswer&, std::string_view bytes) {
-      while (!bytes.empty()) {
-        const ssize_t written = write(out.number(), bytes.data(), bytes.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return false;
-        bytes.remove_prefix(static_cast<std::size_t>(written));
-      }
-      return true;
+      return kernel::write_all(out, bytes);
     };
     const auto answer = http.perform(request);
     if (!answer && answer.error().from_sink) return Records{};  // the reader knows why it stopped

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <optional>
 
+#include "images/store_index/environment.h"
 #include "images/store_index/files.h"
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/directory.h"
@@ -30,11 +30,6 @@ struct RegistryRule {
   bool insecure = false, blocked = false;
   std::vector<Mirror> mirrors;
 };
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody here sets it
-  return value ? value : "";
-}
 
 Error file_error(const std::string& file, std::string what) {
   Error error;

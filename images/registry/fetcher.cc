@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -14,6 +13,8 @@
 #include <thread>
 
 #include "images/layout/growing_file.h"
+#include "images/store_index/environment.h"
+#include "runtime/kernel/io.h"
 #include "runtime/kernel/message.h"
 
 namespace cove {
@@ -154,12 +155,7 @@ class Server {
         break;
     }
     const Result<void> done = client.blob(request.descriptor, [&](std::string_view bytes) {
-      while (!bytes.empty()) {
-        const ssize_t written = write(request.file.number(), bytes.data(), bytes.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return false;
-        bytes.remove_prefix(static_cast<std::size_t>(written));
-      }
+      if (!kernel::write_all(request.file, bytes)) return false;
       if (request.growing) tell_growth(request.growing);
       return true;
     });
@@ -181,7 +177,7 @@ std::vector<std::string> readable_places() {
   std::vector<std::string> places{
       "/etc", "/usr", "/lib", "/lib64", "/nix", "/dev/urandom", "/var/lib/ca-certificates"};
   for (const char* variable : {"SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF"}) {
-    if (const char* path = std::getenv(variable)) places.emplace_back(path);  // NOLINT
+    if (std::string path = environment(variable); !path.empty()) places.push_back(std::move(path));
   }
   // Often a link into /run.
   std::error_code missing;

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
@@ -13,6 +12,7 @@
 
 #include "images/registry/base64.h"
 #include "images/registry/credential_helper.h"
+#include "images/store_index/environment.h"
 #include "images/store_index/files.h"
 #include "images/unpack/shown_name.h"
 
@@ -34,11 +34,6 @@ Error file_error(const std::string& file, std::string what) {
   error.what = std::move(what);
   error.hint = "mend or remove that file";
   return error;
-}
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody here sets it
-  return value ? value : "";
 }
 
 // "https://index.docker.io/v1/" -> "docker.io"

@@ -10,6 +10,7 @@
 #include "images/layout/growing_file.h"
 #include "images/layout/sha256.h"
 #include "images/store_index/files.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -35,12 +36,7 @@ Result<Descriptor> copy_hashed(BorrowedFd from, BorrowedFd to, BorrowedFd growin
     if (got < 0) return fail(io_error("read", path));
     if (got == 0) break;
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-    for (std::string_view rest = bytes; !rest.empty();) {
-      const ssize_t written = write(to.number(), rest.data(), rest.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return fail(io_error("write", path));
-      rest.remove_prefix(static_cast<std::size_t>(written));
-    }
+    if (!kernel::write_all(to, bytes)) return fail(io_error("write", path));
     if (growing) tell_growth(growing);
     hash.update(bytes);
     copied.size += bytes.size();
@@ -71,25 +67,19 @@ Result<UniqueFd> DirectorySource::open_for_copy(const std::string& path) const {
   return fail(error);
 }
 
-Result<UniqueFd> DirectorySource::make_staged(Blob& blob) {
-  blob.staged = "blob-" + std::to_string(staged_++);
-  UniqueFd file(openat(staging_.directory().number(), blob.staged.c_str(),
-                       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file) return fail(io_error("create", blob.staged));
-  return file;
-}
+std::string DirectorySource::next_name() { return "blob-" + std::to_string(staged_++); }
 
 Result<Blob> DirectorySource::take(const std::string& path, const std::string& digest) {
   if (!digest.empty() && store_.has(blob_path(digest))) return stored(digest);
   const Result<UniqueFd> from = open_for_copy(path);
   if (!from) return fail(from.error());
   Blob blob;
-  const Result<UniqueFd> to = make_staged(blob);
+  blob.staged = next_name();
+  const Result<UniqueFd> to = staging_.create_file(blob.staged);
   if (!to) return fail(to.error());
   Result<Descriptor> copied = copy_hashed(*from, *to, BorrowedFd(), path, left_);
   if (!copied) return fail(copied.error());
-  if (copied->size > left_)
-    return fail(invalid_image(path, "the image is larger than the limit [limit-bytes]"));
+  if (copied->size > left_) return fail(refused(Rule::limit_bytes, path));
   left_ -= copied->size;
   blob.descriptor = std::move(*copied);
   return blob;
@@ -99,23 +89,17 @@ Result<Blob> DirectorySource::begin(const Descriptor& layer) {
   if (const auto known = layers_.find(layer.digest); known != layers_.end()) return known->second;
   const std::string path = blob_path(layer.digest);
   if (store_.has(path) || waiting_.size() >= kMostBeside) return take(layer);
-  if (layer.size > left_)
-    return fail(invalid_image(path, "the image is larger than the limit [limit-bytes]"));
+  if (layer.size > left_) return fail(refused(Rule::limit_bytes, path));
   left_ -= layer.size;
   Result<UniqueFd> from = open_for_copy(path);
   if (!from) return fail(from.error());
-  Blob blob;
-  blob.descriptor = layer;
-  Result<UniqueFd> to = make_staged(blob);
-  if (!to) return fail(to.error());
-  Result<GrowthPipe> growth = make_growth_pipe();
-  if (!growth) return fail(growth.error());
-  blob.arrival = std::make_shared<Arrival>();
-  blob.arrival->growth = std::move(growth->reading);
-  blob.arrival->ticket = static_cast<std::uint32_t>(waiting_.size());
-  waiting_.push_back({path, std::move(*from), std::move(*to), std::move(growth->writing), layer});
-  layers_[layer.digest] = blob;
-  return blob;
+  Result<Arriving> arriving = expect(layer, next_name());
+  if (!arriving) return fail(arriving.error());
+  arriving->blob.arrival->ticket = static_cast<std::uint32_t>(waiting_.size());
+  waiting_.push_back(
+      {path, std::move(*from), std::move(arriving->file), std::move(arriving->growing), layer});
+  layers_[layer.digest] = arriving->blob;
+  return std::move(arriving->blob);
 }
 
 Result<Records> DirectorySource::copy_all(const std::vector<Copy>& copies) {

@@ -37,7 +37,7 @@ class DirectorySource : public Source {
 
   UniqueFd open_file(const std::string& path) const;
   Result<UniqueFd> open_for_copy(const std::string& path) const;
-  Result<UniqueFd> make_staged(Blob& blob);
+  std::string next_name();  // in staging
   static Result<Records> copy_all(const std::vector<Copy>& copies);
 
   UniqueFd directory_;

@@ -18,7 +18,9 @@
 #include "images/store/publish.h"
 #include "images/store/select.h"
 #include "images/store/source.h"
+#include "images/unpack/layer.h"
 #include "images/unpack/shown_name.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -39,9 +41,7 @@ constexpr std::array<ForeignFormat, 4> kForeignFormats{{{"\xFD"
                                                         {"\x04\x22\x4D\x18", "lz4"},
                                                         {"LZIP", "lzip"}}};
 
-Error limit_error() {
-  return invalid_image("", "the image is larger than the limit [limit-bytes]");
-}
+Error limit_error() { return refused(Rule::limit_bytes, ""); }
 
 Error import_error(ErrorCode code, const std::string& where, std::string what, std::string hint) {
   Error error;
@@ -73,11 +73,10 @@ Records records_from(const Notes& notes) {
 }
 
 Result<void> start_packing(RootFilesystem& root, UniqueFd directory, const UnpackLimits& limits) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    return fail(errno_error(ErrorCode::resource_exhausted, "import", "pipe"));
-  root.tar.reset(ends[0]);
-  const UniqueFd out(ends[1]);
+  kernel::Pipe pipe = kernel::make_pipe();
+  if (!pipe) return fail(errno_error(ErrorCode::resource_exhausted, "import", "pipe"));
+  root.tar = std::move(pipe.reading);
+  const UniqueFd out = std::move(pipe.writing);
   Needs needs;
   needs.capabilities = {CAP_DAC_READ_SEARCH};
   needs.keep = {directory.number(), out.number()};
@@ -113,7 +112,7 @@ Result<Descriptor> copy_hashed(BorrowedFd from, BorrowedFd to, std::uint64_t lim
     descriptor.size += bytes.size();
     if (descriptor.size > limit) return fail(limit_error());
     hash.update(bytes);
-    if (!write_all(to, bytes)) return fail(io_error("write", "staging"));
+    if (!kernel::write_all(to, bytes)) return fail(io_error("write", "staging"));
   }
   descriptor.digest = hash.finish();
   return descriptor;
@@ -171,14 +170,13 @@ Result<Records> finish_packing(RootFilesystem& root, const Result<Records>& copi
 
 Result<TakenLayer> take_layer(RootFilesystem& root, const Staging& staging, std::uint64_t limit,
                               std::vector<std::string>& notes) {
-  const UniqueFd file(
-      openat(staging.directory().number(), kLayer, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file) return fail(io_error("create", kLayer));
+  const Result<UniqueFd> file = staging.create_file(kLayer);
+  if (!file) return fail(file.error());
   Needs needs;
-  needs.keep = {root.tar.number(), file.number()};
+  needs.keep = {root.tar.number(), file->number()};
   needs.file_bytes = limit;
   Result<ConfinedProcess> copier =
-      ConfinedProcess::start(needs, [&] { return copy_layer(root.tar, file, limit); });
+      ConfinedProcess::start(needs, [&] { return copy_layer(root.tar, *file, limit); });
   if (!copier) return fail(copier.error());
   const Result<Records> copied = copier->finish();
   const Result<Records> left_out = finish_packing(root, copied);

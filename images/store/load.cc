@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "images/registry/daemon.h"
@@ -19,6 +18,7 @@
 #include "images/store/unpacker.h"
 #include "images/store_index/files.h"
 #include "images/store_index/reference.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -46,15 +46,6 @@ std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opene
     return {};
   names = record->names;
   return complete_image(store.directory(), record->digest, keep);
-}
-
-struct Pipe {
-  UniqueFd reading, writing;
-};
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(io_error("pipe2", ""));
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 // One load, its store open and its content locked.
@@ -191,15 +182,15 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
 
   const Result<Staging> staging = store_.stage();
   if (!staging) return fail(staging.error());
-  Result<Pipe> pipe = make_pipe();
-  if (!pipe) return fail(pipe.error());
-  Result<ConfinedProcess> exporting = export_daemon_image(transport.path, pipe->writing);
+  kernel::Pipe pipe = kernel::make_pipe();
+  if (!pipe) return fail(errno_error(ErrorCode::resource_exhausted, "image store", "pipe"));
+  Result<ConfinedProcess> exporting = export_daemon_image(transport.path, pipe.writing);
   if (!exporting) return fail(exporting.error());
-  pipe->writing.reset();
+  pipe.writing.reset();
   Opened opened;
   opened.transport.kind = TransportKind::docker_daemon;
   opened.transport.path = transport.path;
-  opened.file = std::move(pipe->reading);
+  opened.file = std::move(pipe.reading);
   const Result<std::unique_ptr<Source>> source =
       make_source(store_, *staging, opened, options_.limits);
   opened.file.reset();  // if it was not read to its end, the daemon's side must not wait for us

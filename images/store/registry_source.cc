@@ -1,8 +1,5 @@
 #include "images/store/registry_source.h"
 
-#include <fcntl.h>
-
-#include "images/layout/growing_file.h"
 #include "images/layout/sha256.h"
 
 namespace cove {
@@ -60,29 +57,20 @@ Result<Blob> RegistrySource::take(const Descriptor& descriptor) {
 
 Result<Blob> RegistrySource::begin(const Descriptor& layer) {
   if (const auto found = taken_.find(layer.digest); found != taken_.end()) return found->second;
-  Blob blob;
   if (store_.has(blob_path(layer.digest))) {
-    blob = stored(layer.digest);
+    Blob blob = stored(layer.digest);
     blob.descriptor = layer;
     return blob;
   }
-  if (layer.size > left_)
-    return fail(invalid_image(layer.digest, "the image is larger than the limit [limit-bytes]"));
+  if (layer.size > left_) return fail(refused(Rule::limit_bytes, layer.digest));
   left_ -= layer.size;
-  blob.descriptor = layer;
-  blob.staged = "blob-" + std::to_string(taken_.size());
-  blob.arrival = std::make_shared<Arrival>();
-  const UniqueFd file(openat(staging_.directory().number(), blob.staged.c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file) return fail(io_error("create", blob.staged));
-  Result<GrowthPipe> growth = make_growth_pipe();
-  if (!growth) return fail(growth.error());
-  const Result<Fetcher::Ticket> ticket = fetcher_.begin(layer, file, growth->writing);
+  Result<Arriving> arriving = expect(layer, "blob-" + std::to_string(taken_.size()));
+  if (!arriving) return fail(arriving.error());
+  const Result<Fetcher::Ticket> ticket = fetcher_.begin(layer, arriving->file, arriving->growing);
   if (!ticket) return fail(ticket.error());
-  blob.arrival->growth = std::move(growth->reading);
-  blob.arrival->ticket = *ticket;
-  taken_[layer.digest] = blob;
-  return blob;
+  arriving->blob.arrival->ticket = *ticket;
+  taken_[layer.digest] = arriving->blob;
+  return std::move(arriving->blob);
 }
 
 Result<void> RegistrySource::complete(const Blob& blob) {

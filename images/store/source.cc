@@ -15,6 +15,7 @@
 #include "images/unpack/confined.h"
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/directory.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -85,6 +86,21 @@ Blob Source::stored(const std::string& digest) const {
   return blob;
 }
 
+Result<Source::Arriving> Source::expect(const Descriptor& layer, std::string staged) const {
+  Arriving arriving;
+  arriving.blob.descriptor = layer;
+  arriving.blob.staged = std::move(staged);
+  Result<UniqueFd> file = staging_.create_file(arriving.blob.staged);
+  if (!file) return fail(file.error());
+  arriving.file = std::move(*file);
+  kernel::Pipe growth = kernel::make_pipe();
+  if (!growth) return fail(errno_error(ErrorCode::resource_exhausted, "image store", "pipe"));
+  arriving.growing = std::move(growth.writing);
+  arriving.blob.arrival = std::make_shared<Arrival>();
+  arriving.blob.arrival->growth = std::move(growth.reading);
+  return arriving;
+}
+
 Error digest_error(const std::string& where, const std::string& expected,
                    const std::string& found) {
   return invalid_image(
@@ -92,12 +108,9 @@ Error digest_error(const std::string& where, const std::string& expected,
 }
 
 Error io_error(const char* action, const std::string& where) {
-  const bool no_space = errno == ENOSPC || errno == EDQUOT;
-  Error error = errno_error(no_space ? ErrorCode::resource_exhausted : ErrorCode::setup_failed,
-                            "image store", action);
-  error.where = where;
-  return error;
+  return storage_error("image store", action, where);
 }
+
 Result<Opened> open_transport(Transport named) {
   Opened opened;
   opened.transport = std::move(named);

@@ -18,7 +18,7 @@ namespace cove {
 
 // How a blob is fetched that is not all there yet.
 struct Arrival {
-  UniqueFd growth;           // the reading end of its GrowthPipe (growing_file.h)
+  UniqueFd growth;           // the reading end of its pipe (growing_file.h)
   std::uint32_t ticket = 0;  // of who fetches it
 };
 
@@ -56,6 +56,12 @@ class Source {
 
  protected:
   Blob stored(const std::string& digest) const;
+  // A layer that somebody writes into staging from now on, as `staged`.
+  struct Arriving {
+    Blob blob;               // its arrival without a ticket
+    UniqueFd file, growing;  // the writer's: the file, and the writing end of its pipe
+  };
+  Result<Arriving> expect(const Descriptor& layer, std::string staged) const;
 
   const Store& store_;
   const Staging& staging_;

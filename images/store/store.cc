@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,8 @@
 #include "images/store_index/files.h"
 #include "images/store_index/reference.h"
 #include "runtime/kernel/directory.h"
+#include "runtime/kernel/io.h"
+#include "runtime/kernel/random.h"
 
 namespace cove {
 namespace {
@@ -34,13 +35,10 @@ constexpr std::array<const char*, 11> kDirectories{
     "images/builds", "images/digests", "images/names", "images/transports", "staging"};
 
 Error store_error(const char* action, const std::string& where) {
-  const bool no_space = errno == ENOSPC || errno == EDQUOT;
-  const bool denied = errno == EACCES || errno == EPERM || errno == EROFS;
-  const ErrorCode code = no_space ? ErrorCode::resource_exhausted
-                         : denied ? ErrorCode::permission_denied
-                                  : ErrorCode::setup_failed;
-  Error error = errno_error(code, kStep, action);
-  error.where = where;
+  Error error = storage_error(kStep, action, where);
+  const int number = error.sys_errno;
+  if (number == EACCES || number == EPERM || number == EROFS)
+    error.code = ErrorCode::permission_denied;
   return error;
 }
 
@@ -54,13 +52,7 @@ Error refusal(const std::string& where, std::string what, std::string hint) {
   return error;
 }
 
-std::string unique_name() {
-  std::array<unsigned char, 8> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) bytes[0] = 1;
-  std::string name = std::to_string(getpid()) + "-";
-  for (const unsigned char byte : bytes) name += "0123456789abcdef"[byte & 15U];
-  return name;
-}
+std::string unique_name() { return std::to_string(getpid()) + "-" + kernel::random_hex(8); }
 
 // What write_in and put_image call a file until it has its name.
 bool is_temporary(const std::string& name) {
@@ -86,16 +78,6 @@ Result<void> make_directories(const std::string& path) {
   }
 }
 
-bool write_all(BorrowedFd file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(file.number(), text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
 Result<void> write_in(BorrowedFd top, const std::string& relative, std::string_view text) {
   const std::size_t slash = relative.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : relative.substr(0, slash);
@@ -109,7 +91,7 @@ Result<void> write_in(BorrowedFd top, const std::string& relative, std::string_v
     const UniqueFd file(
         openat(top.number(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) return fail(store_error("create", relative));
-    if (!write_all(file, text)) return failed("write");
+    if (!kernel::write_all(file, text)) return failed("write");
     if (fsync(file.number()) != 0) return failed("fsync");
   }
   if (renameat(top.number(), temporary.c_str(), top.number(), relative.c_str()) != 0)
@@ -237,10 +219,17 @@ Staging::~Staging() {
   if (top_) remove_tree(top_, path_.c_str());
 }
 
+Result<UniqueFd> Staging::create_file(const std::string& name) const {
+  UniqueFd file(
+      openat(directory_.number(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file) return fail(store_error("create", name));
+  return file;
+}
+
 Result<void> Staging::write_file(const std::string& name, std::string_view text) const {
-  const UniqueFd file(
-      openat(directory_.number(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file || !write_all(file, text)) return fail(store_error("write", name));
+  const Result<UniqueFd> file = create_file(name);
+  if (!file) return fail(file.error());
+  if (!kernel::write_all(*file, text)) return fail(store_error("write", name));
   return {};
 }
 

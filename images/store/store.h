@@ -53,7 +53,9 @@ class Staging {
   ~Staging();
   BorrowedFd directory() const { return directory_; }
   const std::string& path() const { return path_; }  // relative to the store's top
-  // A new file in it, 0600. It is on disk once the store was flushed.
+  // A new file in it, 0600, open to be written and read again.
+  Result<UniqueFd> create_file(const std::string& name) const;
+  // A new file that is whole. It is on disk once the store was flushed.
   Result<void> write_file(const std::string& name, std::string_view text) const;
 
  private:

@@ -26,7 +26,7 @@ namespace cove {
 namespace {
 
 constexpr std::size_t kMaxProcesses = 4;
-constexpr int kProgressEvery = 100;       // milliseconds
+constexpr int kMeanwhileEvery = 100;      // milliseconds
 constexpr std::size_t kShortDigest = 19;  // "sha256:" and twelve digits
 constexpr const char* kOpaque = "trusted.overlay.opaque";
 
@@ -125,6 +125,22 @@ Result<void> Unpacker::unpack(const Selected& selected, const ProgressSink& prog
   progress_.clear();
   for (const Blob& layer : selected.layers)
     progress_.push_back({layer.descriptor.digest, layer.descriptor.size});
+  // What is there goes to the disk while the rest is made, and not all of it at the end.
+  const auto meanwhile = [&]() -> Result<void> {
+    if (Result<void> flushed = store_.flush(); !flushed) return flushed;
+    if (!progress) return {};
+    note_progress(selected);
+    progress(progress_);
+    return {};
+  };
+  const auto finish_next = [&]() -> Result<void> {
+    const Result<std::size_t> layer = finish_one(meanwhile);
+    if (!layer) return fail(layer.error());
+    progress_[*layer].state = LayerProgress::State::done;
+    progress_[*layer].bytes = progress_[*layer].total;
+    if (progress) progress(progress_);
+    return {};
+  };
   std::set<std::string> seen;
   for (std::size_t at = 0; at < diff_ids.size(); ++at) {
     if (store_.has(layer_path(diff_ids[at])) || !seen.insert(diff_ids[at]).second) {
@@ -133,7 +149,7 @@ Result<void> Unpacker::unpack(const Selected& selected, const ProgressSink& prog
       continue;
     }
     if (running_.size() >= limit) {
-      if (Result<void> finished = finish_one(selected, progress); !finished) return finished;
+      if (Result<void> finished = finish_next(); !finished) return finished;
     }
     const std::string step =
         "layer " + std::to_string(at + 1) + " of " + std::to_string(diff_ids.size());
@@ -142,7 +158,7 @@ Result<void> Unpacker::unpack(const Selected& selected, const ProgressSink& prog
     running_.back().layer = at;
   }
   while (!running_.empty()) {
-    if (Result<void> finished = finish_one(selected, progress); !finished) return finished;
+    if (Result<void> finished = finish_next(); !finished) return finished;
   }
   if (progress) progress(progress_);
   return {};
@@ -170,19 +186,15 @@ void Unpacker::note_progress(const Selected& selected) {
   }
 }
 
-Result<void> Unpacker::finish_one(const Selected& selected, const ProgressSink& progress) {
+Result<std::size_t> Unpacker::finish_one(const std::function<Result<void>()>& meanwhile) {
   std::vector<pollfd> answers;
   for (const Running& running : running_)
     answers.push_back({running.process.answer().number(), POLLIN, 0});
   for (;;) {
-    const int ready = poll(answers.data(), answers.size(), kProgressEvery);
+    const int ready = poll(answers.data(), answers.size(), kMeanwhileEvery);
     if (ready > 0) break;
     if (ready < 0 && errno != EINTR) return fail(io_error("poll", ""));
-    // What is there goes to the disk while the rest is made, and not all of it at the end.
-    if (Result<void> flushed = store_.flush(); !flushed) return flushed;
-    if (!progress) continue;
-    note_progress(selected);
-    progress(progress_);
+    if (Result<void> done = meanwhile(); !done) return fail(done.error());
   }
   const auto answered = std::find_if(answers.begin(), answers.end(),
                                      [](const pollfd& one) { return one.revents != 0; });
@@ -190,20 +202,16 @@ Result<void> Unpacker::finish_one(const Selected& selected, const ProgressSink& 
   Running running = std::move(*place);
   running_.erase(place);
   const std::size_t layer = running.layer;
-  if (Result<void> finished = finish(std::move(running)); !finished) return finished;
-  if (!progress) return {};
-  progress_[layer].state = LayerProgress::State::done;
-  progress_[layer].bytes = progress_[layer].total;
-  progress(progress_);
-  return {};
+  if (Result<void> finished = finish(std::move(running)); !finished) return fail(finished.error());
+  return layer;
 }
 
 Result<Unpacker::Unpacked> Unpacker::unpack_one(const Blob& blob, const std::string& diff_id,
                                                 const std::string& step) {
   if (Result<void> started = start(blob, diff_id, step); !started) return fail(started.error());
   const std::string staged = running_.back().staged;
-  progress_.clear();
-  if (Result<void> finished = finish_one({}, {}); !finished) {
+  const auto nothing = []() -> Result<void> { return {}; };
+  if (Result<std::size_t> finished = finish_one(nothing); !finished) {
     (void)remove_tree(staging_.directory(), staged.c_str());
     return fail(finished.error());
   }
@@ -269,10 +277,8 @@ Result<void> Unpacker::finish(Running running) {
   }
   bytes_ += result->bytes;
   entries_ += result->entries;
-  if (bytes_ > limits_.bytes)
-    return fail(invalid_image("", "the image is larger than the limit [limit-bytes]"));
-  if (entries_ > limits_.entries)
-    return fail(invalid_image("", "the image has more entries than the limit [limit-entries]"));
+  if (bytes_ > limits_.bytes) return fail(refused(Rule::limit_bytes, ""));
+  if (entries_ > limits_.entries) return fail(refused(Rule::limit_entries, ""));
   if (Result<void> marked = mark_opaque(running.directory, result->opaque); !marked) return marked;
   for (const auto& [text, count] : result->notes) notes_[text] += count;
   const std::string implied = running.staged + ".implied";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <string>
@@ -56,8 +57,9 @@ class Unpacker {
   // where there is no such namespace, or no longer, since it cannot be.
   UniqueFd idmapped(BorrowedFd directory);
   Result<void> start(const Blob& blob, const std::string& diff_id, const std::string& step);
-  // Waits for the next of those that run.
-  Result<void> finish_one(const Selected& selected, const ProgressSink& progress);
+  // Waits for the next of those that run, and returns which of progress_ it was; `meanwhile` is
+  // called every now and then.
+  Result<std::size_t> finish_one(const std::function<Result<void>()>& meanwhile);
   void note_progress(const Selected& selected);
   Result<void> finish(Running running);
   Result<LayerResult> result_of(Running& running);

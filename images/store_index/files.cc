@@ -65,4 +65,12 @@ std::string read_accounts_file(BorrowedFd root, const char* path) {
   return read_regular(file, kAccountsCap, Oversize::whole_lines, path).value_or(std::string());
 }
 
+Error storage_error(const char* step, const char* action, std::string where) {
+  const bool no_space = errno == ENOSPC || errno == EDQUOT;
+  Error error =
+      errno_error(no_space ? ErrorCode::resource_exhausted : ErrorCode::setup_failed, step, action);
+  error.where = std::move(where);
+  return error;
+}
+
 }  // namespace cove

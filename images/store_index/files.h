@@ -32,4 +32,7 @@ Result<std::string> read_regular(BorrowedFd file, std::size_t cap, Oversize over
 inline constexpr std::size_t kAccountsCap = 256 * 1024;
 std::string read_accounts_file(BorrowedFd root, const char* path);
 
+// From errno: resource_exhausted where the disk or a quota is full, else setup_failed.
+Error storage_error(const char* step, const char* action, std::string where);
+
 }  // namespace cove

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
+
+#include "images/store_index/environment.h"
 
 namespace cove {
 namespace {
@@ -60,11 +61,6 @@ Error nameless(std::string_view reference, std::string_view prefix, bool path) {
   error.what = "\"" + std::string(reference) + "\" names no " + (path ? "file" : "image");
   error.hint = path ? "write " + text + "PATH or " + text + "PATH:NAME" : "write " + text + "NAME";
   return error;
-}
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody here sets it
-  return value ? value : "";
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "images/unpack/confined.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 
 #include "images/layout/documents.h"
 #include "images/unpack/libraries.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -36,16 +36,6 @@ constexpr char kCallsMissing = 2;
 bool become_root_of(BorrowedFd user_namespace) {
   return setns(user_namespace.number(), CLONE_NEWUSER) == 0 && setgroups(0, nullptr) == 0 &&
          setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0;
-}
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 // The answer: 'R' or 'E', then strings, each behind its length.
@@ -164,7 +154,7 @@ std::string answer_of(const std::function<Result<Records>()>& work) {
   needs.keep.push_back(answer_fd);
   const char told = confine(needs, parent);
   if (told == 0) _exit(kCouldNotConfine);
-  const bool answered = write_all(answer_fd, told + answer_of(work));
+  const bool answered = kernel::write_all(BorrowedFd(answer_fd), told + answer_of(work));
   _exit(answered ? 0 : 1);
 }
 
@@ -192,15 +182,13 @@ Error lost_process(int status) {
 Result<ConfinedProcess> ConfinedProcess::start(const Needs& needs,
                                                const std::function<Result<Records>()>& work) {
   ready_libraries();
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    return fail(errno_error(ErrorCode::resource_exhausted, "unpack", "pipe"));
-  UniqueFd read_end(ends[0]), write_end(ends[1]);
+  kernel::Pipe answer = kernel::make_pipe();
+  if (!answer) return fail(errno_error(ErrorCode::resource_exhausted, "unpack", "pipe"));
   const pid_t self = getpid();
   const pid_t pid = fork();
   if (pid < 0) return fail(errno_error(ErrorCode::resource_exhausted, "unpack", "fork"));
-  if (pid == 0) run_child(self, write_end.number(), needs, work);
-  return ConfinedProcess(pid, std::move(read_end));
+  if (pid == 0) run_child(self, answer.writing.number(), needs, work);
+  return ConfinedProcess(pid, std::move(answer.reading));
 }
 
 ConfinedProcess::ConfinedProcess(ConfinedProcess&& other) noexcept

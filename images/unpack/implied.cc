@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <optional>
 
 #include "images/layout/sha256.h"
@@ -102,11 +101,7 @@ class Stack {
 };
 
 Error write_error(const std::string& path, const char* action) {
-  const bool no_space = errno == ENOSPC || errno == EDQUOT;
-  Error error = errno_error(no_space ? ErrorCode::resource_exhausted : ErrorCode::setup_failed,
-                            "image store", action);
-  error.where = shown_name(path);
-  return error;
+  return storage_error("image store", action, shown_name(path));
 }
 
 UniqueFd open_made(BorrowedFd into, const std::string& path) {

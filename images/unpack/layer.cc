@@ -40,11 +40,7 @@ constexpr std::size_t kHole = 64 * 1024;  // zeros that are worth one
 bool is_refusal(const Error& error, Rule rule) { return error.what == refused(rule, "").what; }
 
 Error failed(std::string_view path, const char* action) {
-  const bool no_space = errno == ENOSPC || errno == EDQUOT;
-  Error error = errno_error(no_space ? ErrorCode::resource_exhausted : ErrorCode::setup_failed,
-                            "unpack", action);
-  error.where = shown_name(path);
-  return error;
+  return storage_error("unpack", action, shown_name(path));
 }
 
 struct ArchiveFree {

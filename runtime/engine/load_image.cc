@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "runtime/kernel/fd.h"
+#include "runtime/kernel/io.h"
 
 extern char** environ;
 
@@ -93,11 +94,8 @@ Result<std::string> load_image(const std::string& store, const std::string& refe
                                const std::string& libexec) {
   auto program = find_executable("cove-image", libexec);
   if (!program) return fail(program.error());
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0)
-    return fail(errno_error(ErrorCode::resource_exhausted, "load", "pipe2"));
-  const UniqueFd reading(ends[0]);
-  UniqueFd writing(ends[1]);
+  kernel::Pipe complaints = kernel::make_pipe();
+  if (!complaints) return fail(errno_error(ErrorCode::resource_exhausted, "load", "pipe"));
 
   // What it complains about comes through the pipe while it runs; its result is read at its end.
   const UniqueFd result(memfd_create("result", MFD_CLOEXEC));
@@ -106,7 +104,7 @@ Result<std::string> load_image(const std::string& store, const std::string& refe
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, result.number(), 1);
-  posix_spawn_file_actions_adddup2(&actions, writing.number(), 2);
+  posix_spawn_file_actions_adddup2(&actions, complaints.writing.number(), 2);
   std::vector<std::string> words{*program,  "load", "--quiet", "--json",
                                  "--store", store,  "--",      reference};
   std::vector<char*> argv;
@@ -120,8 +118,8 @@ Result<std::string> load_image(const std::string& store, const std::string& refe
     errno = error;
     return fail(errno_error(ErrorCode::setup_failed, "load", "start " + *program));
   }
-  writing.reset();
-  const std::string complaint = read_all(reading);
+  complaints.writing.reset();
+  const std::string complaint = read_all(complaints.reading);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
 #include "runtime/host/kernel_version.h"
+#include "runtime/kernel/io.h"
 #include "runtime/launch/take_away.h"
 #include "runtime/model/capabilities.h"
 #include "runtime/seccomp/filter.h"
@@ -19,17 +19,12 @@ Error stream_error(std::string what) {
   return errno_error(ErrorCode::resource_exhausted, "stdio", std::move(what));
 }
 
-struct Pipe {
-  UniqueFd reading, writing;
-};
-
 enum class Ours { reading, writing };
 
 // Our end does not block; the program's does, as programs expect.
-Result<Pipe> make_pipe(Ours ours, std::optional<std::uint32_t> owner) {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(stream_error("pipe2"));
-  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+Result<kernel::Pipe> make_pipe(Ours ours, std::optional<std::uint32_t> owner) {
+  kernel::Pipe pipe = kernel::make_pipe();
+  if (!pipe) return fail(stream_error("pipe"));
   const UniqueFd& end = ours == Ours::reading ? pipe.reading : pipe.writing;
   if (fcntl(end.number(), F_SETFL, O_NONBLOCK) != 0)
     return fail(stream_error("make a pipe non-blocking"));
@@ -86,9 +81,9 @@ Result<OutputCopier> make_copier(UniqueFd pipe, const StreamPlan& plan, const St
 Result<void> prepare_outputs(const Plan& plan, const Streams& streams,
                              std::optional<std::uint32_t> owner, BorrowedFd null,
                              ProgramPipes& pipes) {
-  Pipe out, err;
+  kernel::Pipe out, err;
   if (pipes.terminal == TerminalUse::none) {
-    for (Pipe* pipe : {&out, &err}) {
+    for (kernel::Pipe* pipe : {&out, &err}) {
       auto made = make_pipe(Ours::reading, owner);
       if (!made) return fail(made.error());
       *pipe = std::move(*made);

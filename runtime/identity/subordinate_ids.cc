@@ -1,6 +1,5 @@
 #include "runtime/identity/subordinate_ids.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "runtime/kernel/fd.h"
+#include "runtime/kernel/io.h"
 #include "runtime/kernel/syscalls.h"
 
 namespace cove {
@@ -73,16 +73,6 @@ bool succeeds(const std::vector<std::string>& words) {
   return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-struct Pipe {
-  UniqueFd reading, writing;
-};
-
-Result<Pipe> make_pipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(map_error("pipe2"));
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
-
 // Waits for a word, runs both helpers, and exits with what came of it. What they complain of goes
 // into `complaint`.
 [[noreturn]] void map_when_told(BorrowedFd word, BorrowedFd complaint, pid_t pid,
@@ -132,28 +122,26 @@ std::optional<std::uint32_t> first_subordinate_id(std::string_view text, std::st
 }
 
 Result<void> enter_subordinate_ids(const SubordinateIds& ids, int flags) {
-  auto word = make_pipe();
-  auto complaint = make_pipe();
-  if (!word) return fail(word.error());
-  if (!complaint) return fail(complaint.error());
+  kernel::Pipe word = kernel::make_pipe(), complaint = kernel::make_pipe();
+  if (!word || !complaint) return fail(map_error("pipe"));
   const pid_t target = getpid();
   const pid_t helper = fork();
   if (helper < 0) return fail(map_error("fork"));
   if (helper == 0) {
-    word->writing.reset();
-    map_when_told(word->reading, complaint->writing, target, ids);
+    word.writing.reset();
+    map_when_told(word.reading, complaint.writing, target, ids);
   }
-  complaint->writing.reset();
+  complaint.writing.reset();
   const bool unshared = unshare(CLONE_NEWUSER | flags) == 0;
   const Error refused = map_error("make a user namespace");
-  if (unshared) (void)!write(word->writing.number(), "m", 1);
-  word->writing.reset();
+  if (unshared) (void)!write(word.writing.number(), "m", 1);
+  word.writing.reset();
   int status = -1;
   while (waitpid(helper, &status, 0) < 0 && errno == EINTR) {
   }
   if (!unshared) return fail(refused);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  const std::string said = first_line(complaint->reading);
+  const std::string said = first_line(complaint.reading);
   errno = 0;
   return fail(map_error("newuidmap or newgidmap could not map the subordinate ids" +
                             (said.empty() ? "" : ": " + said),

@@ -25,6 +25,7 @@
 #include "runtime/init/uplink.h"
 #include "runtime/kernel/command_line.h"
 #include "runtime/kernel/descriptors.h"
+#include "runtime/kernel/io.h"
 #include "runtime/kernel/message.h"
 #include "runtime/kernel/syscalls.h"
 #include "runtime/model/capabilities.h"
@@ -271,10 +272,8 @@ class Init {
     BorrowedFd group;
     auto streams = sort_out(order, fds, terminal.inside, group);
     if (!streams) report_and_exit(streams.error());
-    std::array<int, 2> pipe_ends{};
-    if (pipe2(pipe_ends.data(), O_CLOEXEC) != 0) report_and_exit(init_error("exec", "pipe2"));
-    const UniqueFd reading(pipe_ends[0]);
-    UniqueFd writing(pipe_ends[1]);
+    kernel::Pipe pipe = kernel::make_pipe();
+    if (!pipe) report_and_exit(init_error("exec", "pipe"));
 
     clone_args args{};
     args.exit_signal = SIGCHLD;
@@ -285,7 +284,7 @@ class Init {
     auto become = [&]() noexcept {
       const Error error = become_payload(order, *streams, inputs_.filters);
       const std::string text = encode(to_report(error));
-      (void)!write(writing.number(), text.data(), text.size());
+      (void)!write(pipe.writing.number(), text.data(), text.size());
       _exit(127);
     };
     const pid_t pid = kernel::clone3_and_call(args, exec_stack_, become);
@@ -294,9 +293,9 @@ class Init {
     // The payload has shared our memory until here, and its change of user may have made that
     // dumpable (fs.suid_dumpable).
     prctl(PR_SET_DUMPABLE, 0);
-    writing.reset();
+    pipe.writing.reset();
     fds.clear();
-    await_exec(pid, reading, std::move(terminal));
+    await_exec(pid, pipe.reading, std::move(terminal));
   }
 
   // What the descriptors of an exec order are; see ExecOrder.

@@ -19,6 +19,7 @@
 #include <cstring>
 
 #include "runtime/kernel/directory.h"
+#include "runtime/kernel/io.h"
 #include "runtime/kernel/syscalls.h"
 
 namespace cove {
@@ -37,14 +38,9 @@ Error pasta_error(std::string what) {
   return errno_error(ErrorCode::setup_failed, "network", std::move(what));
 }
 
-struct PipeEnds {
-  UniqueFd reading, writing;
-};
-
-Result<PipeEnds> make_pipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail(pasta_error("pipe2"));
-  PipeEnds pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+Result<kernel::Pipe> make_pipe() {
+  kernel::Pipe pipe = kernel::make_pipe();
+  if (!pipe) return fail(pasta_error("pipe"));
   // Nor may pasta ever wait for us to read.
   for (const UniqueFd* end : {&pipe.reading, &pipe.writing})
     if (fcntl(end->number(), F_SETFL, O_NONBLOCK) != 0) return fail(pasta_error("fcntl"));

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "runtime/kernel/io.h"
 #include "runtime/seccomp/compile.h"
 #include "runtime/seccomp/read_file.h"
 
@@ -77,15 +78,6 @@ std::optional<std::vector<sock_filter>> program_of(std::string_view text, std::s
   return program;
 }
 
-bool write_all(BorrowedFd file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = write(file.number(), text.data(), text.size());
-    if (written <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
 }  // namespace
 
 std::uint64_t content_hash(std::string_view bytes) {
@@ -123,7 +115,7 @@ void write_cached(BorrowedFd directory, std::string_view source,
                              O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return;
   const bool kept =
-      write_all(file, entry(source, program)) &&
+      kernel::write_all(file, entry(source, program)) &&
       renameat(directory.number(), temporary.c_str(), directory.number(), name.c_str()) == 0;
   if (!kept) unlinkat(directory.number(), temporary.c_str(), 0);
 }

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <iterator>
 
 #include "runtime/kernel/directory.h"
+#include "runtime/kernel/random.h"
 
 namespace cove {
 namespace {
@@ -136,14 +136,6 @@ SandboxRecord parse_record(BorrowedFd file) {
   return record;
 }
 
-std::uint64_t random_bits() {
-  std::uint64_t bits = 0;
-  // Up to 256 bytes never fail or block once the pool is initialised.
-  while (getrandom(&bits, sizeof bits, 0) != sizeof bits) {
-  }
-  return bits;
-}
-
 }  // namespace
 
 Result<StateDirectory> StateDirectory::open(const std::string& path) {
@@ -181,7 +173,7 @@ Result<Slot> StateDirectory::take_slot(const std::string& sandbox_id) {
     }
     return false;
   };
-  const auto start = static_cast<std::uint32_t>(random_bits() % kSlotCount);
+  const auto start = static_cast<std::uint32_t>(kernel::random_bits() % kSlotCount);
   for (std::uint32_t tried = 0; tried < kSlotCount; ++tried) {
     const std::uint32_t number = (start + tried) % kSlotCount;
     if (foreign(number) || !lock_byte(slots, number)) continue;
@@ -262,7 +254,7 @@ std::string make_sandbox_id() {
       std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   std::string id(kIdLength, '0');
   for (std::size_t i = 10; i-- > 0; time >>= 5) id[i] = kDigits[time & 31];
-  std::uint64_t high = random_bits(), low = random_bits();
+  std::uint64_t high = kernel::random_bits(), low = kernel::random_bits();
   for (std::size_t i = 10; i < 18; ++i, high >>= 5) id[i] = kDigits[high & 31];
   for (std::size_t i = 18; i < kIdLength; ++i, low >>= 5) id[i] = kDigits[low & 31];
   return id;

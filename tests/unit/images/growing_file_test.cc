@@ -7,6 +7,7 @@
 
 #include "images/layout/byte_source.h"
 #include "images/layout/platform.h"
+#include "runtime/kernel/io.h"
 #include "tests/unit/images/archives.h"
 
 namespace cove {
@@ -21,7 +22,7 @@ class Writer {
  public:
   Writer(const std::string& path, std::string bytes, bool completes) {
     file_ = UniqueFd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    growth_ = std::move(*make_growth_pipe());
+    growth_ = kernel::make_pipe();
     thread_ = std::thread([this, bytes = std::move(bytes), completes] {
       for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
         const std::string piece = bytes.substr(at, kPiece);
@@ -42,7 +43,7 @@ class Writer {
  private:
   static constexpr std::size_t kPiece = 10'000;
   UniqueFd file_;
-  GrowthPipe growth_;
+  kernel::Pipe growth_;
   std::thread thread_;
 };
 
@@ -94,7 +95,7 @@ TEST(GrowingFile, OfNoBytesIsEmpty) {
 }
 
 TEST(GrowingFile, NeverMakesItsWriterWait) {
-  GrowthPipe pipe = std::move(*make_growth_pipe());
+  kernel::Pipe pipe = kernel::make_pipe();
   for (int i = 0; i < 200'000; ++i) tell_growth(pipe.writing);  // a pipe takes 65,536 bytes
   tell_complete(pipe.writing);
   EXPECT_EQ(wait_for_growth(pipe.reading), Growth::complete);
