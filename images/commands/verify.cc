@@ -46,8 +46,9 @@ Result<void> verify(const std::string& directory, Repair repair, OutputFormat fo
   }
   if (left == 0) return {};
   Error error = invalid_image(locked->store.directory(), plural(left, "part") + " damaged");
-  error.hint = repair == Repair::yes ? "load the images again, from where they came"
-                                     : "verify --repair mends what can be mended";
+  error.hint = repair == Repair::no ? "verify --repair mends what can be mended"
+               : verified->in_use   ? "repair again when the sandbox has ended"
+                                    : "load the images again, from where they came";
   return fail(error);
 }
 

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "images/store_index/reference.h"
+#include "images/unpack/shown_name.h"
 
 namespace cove {
 namespace {
@@ -42,18 +45,42 @@ struct Malformed {
 
 constexpr int kMaxDepth = 32;
 
-// nlohmann's own parser recurses no deeper than this callback lets it: deep nesting is dropped, and
-// refused.
+// Watches a document while it is parsed.
+class Watch {
+ public:
+  // False: the parser leaves this out, and goes no deeper.
+  bool allows(int depth, json::parse_event_t event, const json& parsed) {
+    too_deep_ = too_deep_ || depth > kMaxDepth;
+    if (too_deep_) return false;
+    if (event == json::parse_event_t::object_start) names_.emplace_back();
+    if (event == json::parse_event_t::object_end) names_.pop_back();
+    if (event == json::parse_event_t::key && !names_.back().insert(parsed).second)
+      twice_ = parsed.get<std::string>();
+    return true;
+  }
+  Result<void> judge(const std::string& where) const {
+    if (too_deep_) return fail(invalid_image(where, "is nested too deeply"));
+    if (!twice_) return {};
+    // Of two, one program reads the first and another the last.
+    return fail(invalid_image(
+        where, "is ambiguous: an object in it has two members \"" + shown_name(*twice_) + "\""));
+  }
+
+ private:
+  bool too_deep_ = false;
+  std::vector<std::set<std::string>> names_;  // of the objects that are open
+  std::optional<std::string> twice_;
+};
+
 Result<json> parse_object(std::string_view text, const std::string& where) {
-  bool too_deep = false;
+  Watch watch;
   const json document = json::parse(
       text,
-      [&](int depth, json::parse_event_t, json&) {
-        too_deep = too_deep || depth > kMaxDepth;
-        return !too_deep;
+      [&](int depth, json::parse_event_t event, json& parsed) {
+        return watch.allows(depth, event, parsed);
       },
       false);
-  if (too_deep) return fail(invalid_image(where, "is nested too deeply"));
+  if (Result<void> judged = watch.judge(where); !judged) return fail(judged.error());
   if (document.is_discarded()) return fail(invalid_image(where, "is not JSON"));
   return document;
 }
@@ -73,9 +100,24 @@ void must(bool holds, const std::string& what) {
   if (!holds) throw Malformed{what};
 }
 
+bool differs_in_case_only(const std::string& a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return a != b && std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                              [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+// Programs in Go take "Layers" for "layers".
+json::const_iterator find(const json& object, const char* name) {
+  for (const auto& [other, value] : object.items())
+    must(!differs_in_case_only(other, name), "is ambiguous: it has a member \"" +
+                                                 shown_name(other) + "\" where \"" + name +
+                                                 "\" is read");
+  return object.find(name);
+}
+
 // A member that is missing or null reads as empty.
 std::string text_of(const json& object, const char* name) {
-  const auto found = object.find(name);
+  const auto found = find(object, name);
   if (found == object.end() || found->is_null()) return {};
   must(found->is_string(), std::string("\"") + name + "\" is not a string");
   std::string text = found->get<std::string>();
@@ -84,7 +126,7 @@ std::string text_of(const json& object, const char* name) {
 }
 
 std::vector<std::string> list_of(const json& object, const char* name) {
-  const auto found = object.find(name);
+  const auto found = find(object, name);
   if (found == object.end() || found->is_null()) return {};
   must(found->is_array(), std::string("\"") + name + "\" is not a list");
   std::vector<std::string> list;
@@ -97,7 +139,7 @@ std::vector<std::string> list_of(const json& object, const char* name) {
 }
 
 const json& member(const json& object, const char* name, json::value_t type) {
-  const auto found = object.find(name);
+  const auto found = find(object, name);
   must(found != object.end() && found->type() == type,
        std::string("has no proper \"") + name + "\"");
   return *found;
@@ -114,14 +156,14 @@ Descriptor descriptor_of(const json& object) {
   descriptor.digest = text_of(object, "digest");
   must(is_digest(descriptor.digest),
        "holds the malformed or unknown digest \"" + descriptor.digest + "\"");
-  const auto size = object.find("size");
+  const auto size = find(object, "size");
   must(size != object.end() && size->is_number_unsigned(), "holds a descriptor without a size");
   descriptor.size = size->get<std::uint64_t>();
-  if (const auto platform = object.find("platform");
+  if (const auto platform = find(object, "platform");
       platform != object.end() && platform->is_object()) {
     descriptor.platform = platform_of(*platform);
   }
-  if (const auto notes = object.find("annotations"); notes != object.end() && notes->is_object()) {
+  if (const auto notes = find(object, "annotations"); notes != object.end() && notes->is_object()) {
     descriptor.ref_name = text_of(*notes, "org.opencontainers.image.ref.name");
     descriptor.full_name = text_of(*notes, "io.containerd.image.name");
   }
@@ -162,10 +204,11 @@ std::string agreed_media_type(const json& document, const std::string& promised,
     const Result<DocumentKind> said = kind_of(media_type);
     must(said.has_value() && *said == kind, "has the media type " + media_type);
   }
-  const bool index_parts = document.contains("manifests");
-  const bool manifest_parts = document.contains("config") || document.contains("layers");
+  const auto has = [&](const char* name) { return find(document, name) != document.end(); };
+  const bool index_parts = has("manifests");
+  const bool manifest_parts = has("config") || has("layers");
   must(!(index_parts && manifest_parts), "could be read as an index and as a manifest");
-  if (const auto version = document.find("schemaVersion"); version != document.end()) {
+  if (const auto version = find(document, "schemaVersion"); version != document.end()) {
     must(*version == 2, "has a schemaVersion other than 2");
   }
   return media_type;
@@ -240,7 +283,7 @@ Result<Configuration> parse_configuration(std::string_view text, const std::stri
     for (const std::string& diff_id : result.diff_ids) {
       must(is_digest(diff_id), "holds the malformed or unknown digest \"" + diff_id + "\"");
     }
-    const auto config = document.find("config");
+    const auto config = find(document, "config");
     if (config == document.end() || config->is_null()) return result;
     must(config->is_object(), "has a \"config\" that is no object");
     result.config.entrypoint = list_of(*config, "Entrypoint");

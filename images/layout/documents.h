@@ -3,7 +3,9 @@
 // save`. Pure functions.
 //
 // A document that could be read as two kinds (both "manifests" and "layers") is refused, as is one
-// whose mediaType is not what its descriptor promised: CVE-2021-41190.
+// whose mediaType is not what its descriptor promised: CVE-2021-41190. So is one with two members of
+// one name, or a member whose name differs only in case from one that is read: parsers disagree on
+// which of them counts.
 #pragma once
 
 #include <cstdint>

@@ -17,16 +17,18 @@ namespace cove {
 
 class DirectorySource : public Source {
  public:
-  DirectorySource(const Store& store, const Staging& staging, UniqueFd directory,
+  DirectorySource(const Store& store, const Staging& staging, KeepBlobs keep, UniqueFd directory,
                   std::uint64_t byte_limit)
-      : Source(store, staging), directory_(std::move(directory)), left_(byte_limit) {}
+      : Source(store, staging, keep), directory_(std::move(directory)), left_(byte_limit) {}
 
   bool has(const std::string& path) override { return static_cast<bool>(open_file(path)); }
   Result<Blob> take(const std::string& path, const std::string& digest) override;
   using Source::take;
-  Result<Blob> begin(const Descriptor& layer) override;
   Result<void> begun() override;
   Result<void> complete(const Blob& blob) override;
+
+ protected:
+  Result<Blob> begin(const Descriptor& layer) override;
 
  private:
   struct Copy {

@@ -107,7 +107,7 @@ Result<LoadResult> Load::from_path(const Transport& transport) {
   const Result<Staging> staging = store_.stage();
   if (!staging) return fail(staging.error());
   const Result<std::unique_ptr<Source>> source =
-      make_source(store_, *staging, *opened, options_.limits);
+      make_source(store_, *staging, *opened, options_.limits, options_.keep_blobs);
   const bool sized = S_ISREG(opened->state.st_mode) && !opened->stamped;
   const auto archive_size =
       sized ? std::optional(static_cast<std::uint64_t>(opened->state.st_size)) : std::nullopt;
@@ -152,7 +152,8 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
   const UniqueFd ground = make_unpack_namespace(store_.ids());
   Result<Fetcher> fetcher = Fetcher::start(*endpoints, options_.fetch, ground);
   if (!fetcher) return fail(fetcher.error());
-  RegistrySource source(store_, *staging, std::move(*fetcher), options_.limits.bytes);
+  RegistrySource source(store_, *staging, options_.keep_blobs, std::move(*fetcher),
+                        options_.limits.bytes);
   const Result<Descriptor> top = source.resolve(reference->version());
   if (!top) return fail(top.error());
   Result<Documents> documents = follow_indexes(source, *top, options_.platform);
@@ -192,7 +193,7 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
   opened.transport.path = transport.path;
   opened.file = std::move(pipe.reading);
   const Result<std::unique_ptr<Source>> source =
-      make_source(store_, *staging, opened, options_.limits);
+      make_source(store_, *staging, opened, options_.limits, options_.keep_blobs);
   opened.file.reset();  // if it was not read to its end, the daemon's side must not wait for us
   const Result<Records> exported = exporting->finish();
   if (!exported) return fail(exported.error());

@@ -14,16 +14,11 @@
 #include "images/registry/endpoints.h"
 #include "images/registry/fetcher.h"
 #include "images/store/progress.h"
+#include "images/store/store.h"
 #include "images/store_index/record.h"
 #include "images/unpack/layer.h"
 
 namespace cove {
-
-// Of layers, when these are unpacked. Without them an image takes half of the place or less, runs as
-// any other, and can neither be saved nor be compared with what it was. Manifest and configuration
-// stay. A load with KeepBlobs::yes brings them back; one with KeepBlobs::no leaves those that are
-// there to the next removal of anything (Store::collect_garbage).
-enum class KeepBlobs { yes, no };
 
 struct LoadOptions {
   std::string store;

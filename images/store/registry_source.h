@@ -13,9 +13,9 @@ namespace cove {
 
 class RegistrySource : public Source {
  public:
-  RegistrySource(const Store& store, const Staging& staging, Fetcher fetcher,
+  RegistrySource(const Store& store, const Staging& staging, KeepBlobs keep, Fetcher fetcher,
                  std::uint64_t byte_limit)
-      : Source(store, staging), fetcher_(std::move(fetcher)), left_(byte_limit) {}
+      : Source(store, staging, keep), fetcher_(std::move(fetcher)), left_(byte_limit) {}
 
   // What the tag or digest stands for: an index or a manifest, which take() has at hand then.
   Result<Descriptor> resolve(const std::string& version);
@@ -23,8 +23,10 @@ class RegistrySource : public Source {
   bool has(const std::string&) override { return false; }
   Result<Blob> take(const std::string& path, const std::string& digest) override;
   Result<Blob> take(const Descriptor& descriptor) override;
-  Result<Blob> begin(const Descriptor& layer) override;
   Result<void> complete(const Blob& blob) override;
+
+ protected:
+  Result<Blob> begin(const Descriptor& layer) override;
 
  private:
   Result<Blob> keep(const Document& document, const Descriptor& descriptor);

@@ -294,8 +294,9 @@ Result<Selected> select_layers(Source& source, Documents documents) {
   selected.manifest = documents.manifest_blob.descriptor;
   selected.configuration = std::move(documents.configuration);
   selected.blobs = {documents.manifest_blob, documents.config_blob};
-  for (const Descriptor& descriptor : documents.manifest.layers) {
-    const Result<Blob> layer = source.begin(descriptor);
+  for (std::size_t at = 0; at < documents.manifest.layers.size(); ++at) {
+    const Result<Blob> layer =
+        source.layer(documents.manifest.layers[at], selected.configuration.diff_ids[at]);
     if (!layer) return fail(layer.error());
     selected.layers.push_back(*layer);
     selected.blobs.push_back(*layer);

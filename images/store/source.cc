@@ -12,6 +12,7 @@
 #include "images/layout/archive.h"
 #include "images/store/directory_source.h"
 #include "images/store_index/files.h"
+#include "images/store_index/record.h"
 #include "images/unpack/confined.h"
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/directory.h"
@@ -74,6 +75,13 @@ Result<Blob> Source::take(const Descriptor& descriptor) {
   }
   blob->descriptor = descriptor;
   return blob;
+}
+
+Result<Blob> Source::layer(const Descriptor& descriptor, const std::string& diff_id) {
+  if (keep_ == KeepBlobs::yes || !store_.has(layer_path(diff_id))) return begin(descriptor);
+  Blob unpacked;
+  unpacked.descriptor = descriptor;
+  return unpacked;
 }
 
 Blob Source::stored(const std::string& digest) const {
@@ -175,9 +183,11 @@ std::set<std::string> blobs_in(const Store& store) {
 }  // namespace
 
 Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& staging,
-                                            Opened& opened, const UnpackLimits& limits) {
+                                            Opened& opened, const UnpackLimits& limits,
+                                            KeepBlobs keep) {
   if (opened.transport.kind == TransportKind::oci_directory) {
-    return std::make_unique<DirectorySource>(store, staging, std::move(opened.file), limits.bytes);
+    return std::make_unique<DirectorySource>(store, staging, keep, std::move(opened.file),
+                                             limits.bytes);
   }
   // Asked before: the process that copies sees nothing of the store.
   const std::set<std::string> known = blobs_in(store);

@@ -34,7 +34,8 @@ struct Blob {
 // archive.
 class Source {
  public:
-  Source(const Store& store, const Staging& staging) : store_(store), staging_(staging) {}
+  Source(const Store& store, const Staging& staging, KeepBlobs keep = KeepBlobs::yes)
+      : store_(store), staging_(staging), keep_(keep) {}
   virtual ~Source() = default;
 
   virtual bool has(const std::string& path) = 0;
@@ -47,14 +48,15 @@ class Source {
   // A blob of an image layout, compared with its descriptor.
   virtual Result<Blob> take(const Descriptor& descriptor);
   // A layer, which may still be on its way: its bytes are read with open(), and nothing is relied on
-  // before complete().
-  virtual Result<Blob> begin(const Descriptor& descriptor) { return take(descriptor); }
+  // before complete(). Of one that is unpacked already, while blobs are not kept, nothing comes.
+  Result<Blob> layer(const Descriptor& descriptor, const std::string& diff_id);
   // All layers that are wanted have been begun.
   virtual Result<void> begun() { return {}; }
   // Waits until the blob is all there, compared with its descriptor.
   virtual Result<void> complete(const Blob&) { return {}; }
 
  protected:
+  virtual Result<Blob> begin(const Descriptor& layer) { return take(layer); }
   Blob stored(const std::string& digest) const;
   // A layer that somebody writes into staging from now on, as `staged`.
   struct Arriving {
@@ -65,6 +67,9 @@ class Source {
 
   const Store& store_;
   const Staging& staging_;
+
+ private:
+  const KeepBlobs keep_;
 };
 
 // Blobs that are in the store already.
@@ -95,7 +100,8 @@ bool unchanged(const Opened& opened);
 
 // Takes an archive in, in a process of its own. Uses up opened.file.
 Result<std::unique_ptr<Source>> make_source(const Store& store, const Staging& staging,
-                                            Opened& opened, const UnpackLimits& limits);
+                                            Opened& opened, const UnpackLimits& limits,
+                                            KeepBlobs keep);
 
 Error digest_error(const std::string& where, const std::string& expected, const std::string& found);
 // From errno, for the store's own files.

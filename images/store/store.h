@@ -45,6 +45,12 @@ class FileLock {
   UniqueFd file_;
 };
 
+// Of layers, when these are unpacked. Without them an image takes half of the place or less, runs as
+// any other, and can neither be saved nor be compared with what it was. Manifest and configuration
+// stay. A load with KeepBlobs::yes brings them back; one with KeepBlobs::no leaves those that are
+// there to the next removal of anything (Store::collect_garbage).
+enum class KeepBlobs { yes, no };
+
 // A staging directory; removed with its owner.
 class Staging {
  public:

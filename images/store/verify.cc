@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -24,6 +25,7 @@ namespace {
 
 constexpr std::size_t kTold = 20;  // differences of one layer
 constexpr std::size_t kPiece = 1024 * 1024;
+constexpr std::chrono::milliseconds kPatience{100};  // with a launch that looks at a record
 
 // Nothing where it cannot be read, with errno.
 std::optional<std::string> digest_of_file(BorrowedFd top, const std::string& path) {
@@ -179,15 +181,43 @@ class Verifier {
     if (differences.empty()) return {};
     bool repaired = false;
     if (repair_ == Repair::yes) {
-      if (auto replaced = replace(staged, path, static_cast<bool>(found)); !replaced)
-        return replaced;
-      repaired = true;
+      const Result<FileLock> index = store_.lock_index();
+      if (!index) return fail(index.error());
+      const auto claims = claim_users_of(path);
+      if (!claims) return fail(claims.error());
+      if (*claims) {
+        if (auto replaced = replace(staged, path, static_cast<bool>(found)); !replaced)
+          return replaced;
+        repaired = true;
+      } else {
+        verified_.in_use = true;
+        (void)tell(path, "is not repaired while a sandbox runs from it");
+      }
     }
     for (std::size_t at = 0; at < std::min(differences.size(), kTold); ++at)
       (void)tell(differences[at].first, differences[at].second, repaired);
     if (differences.size() > kTold)
       (void)tell(path, "and " + std::to_string(differences.size() - kTold) + " more", repaired);
     return {};
+  }
+
+  // All images that have the layer, so that no sandbox begins to run from it. None where one does.
+  Result<std::optional<std::vector<FileLock>>> claim_users_of(const std::string& path) const {
+    std::vector<FileLock> claims;
+    for (const std::string& digest : digests_of(store_.directory())) {
+      const Result<ImageRecord> record = read_image_record(store_.directory(), digest);
+      const bool uses = record && std::any_of(record->layers.begin(), record->layers.end(),
+                                              [&](const std::string& layer) {
+                                                return layer_path(layer) == path;
+                                              });
+      if (!uses) continue;
+      auto claim = store_.claim_image(digest, kPatience);
+      if (!claim) return fail(claim.error());
+      if (!*claim) continue;
+      if (!(*claim)->held()) return std::nullopt;
+      claims.push_back(std::move(**claim));
+    }
+    return claims;
   }
 
   Result<void> replace(const std::string& staged, const std::string& path, bool exists) {

@@ -21,6 +21,7 @@ struct Damage {
 struct Verified {
   std::uint64_t images = 0, layers = 0, blobs = 0;
   std::vector<Damage> damage;
+  bool in_use = false;  // something was not repaired, since a sandbox runs from it
   // Layers that are there, but whose content nothing can be compared with: their images were loaded
   // without keeping blobs. Paths in the store.
   std::vector<std::string> unverifiable;
@@ -30,8 +31,8 @@ enum class Repair { no, yes };
 
 // Hashes every blob that an image uses, and unpacks every layer once more to compare it with what is
 // there: as much work as loading all images. With Repair::yes a layer that differs is replaced by
-// what its blob makes, which what runs from it will not like; a damaged blob is removed, so that the
-// next load brings it again, and stays told as damage. Errors: of the store itself.
+// what its blob makes, unless a sandbox runs from it; a damaged blob is removed, so that the next
+// load brings it again, and stays told as damage. Errors: of the store itself.
 Result<Verified> verify_store(const Store& store, Repair repair);
 
 }  // namespace cove

@@ -73,6 +73,21 @@ TEST_F(FaultyPull, GoesOnAsLongAsBytesCome) {
   EXPECT_EQ(ranges_of(0).back(), "bytes=560000-");
 }
 
+TEST_F(FaultyPull, FetchesNoLayerThatIsUnpackedWhereBlobsAreNotKept) {
+  expect_comes({}, "--no-keep-blobs");
+  Image image = large();
+  image.layers.push_back(tar({file("three", "3")}));
+  const FaultyRegistry registry(layout_of(image));
+  const std::string pulled = "--name larger:v1 " + registry.place() + ":v1";
+  expect_pulled(pull("--no-keep-blobs " + pulled), "larger:v1", 3);
+  EXPECT_EQ(registry.requests(kAnyBlob).size(), 2U) << "the configuration, a layer";
+  EXPECT_EQ(read_file(found("larger:v1").layers[0] + "/etc/one"), noise(600'000, 1));
+  EXPECT_EQ(read_file(found("larger:v1").layers[2] + "/three"), "3");
+  // Whoever keeps them gets them.
+  expect_pulled(pull(pulled), "larger:v1", 3);
+  EXPECT_EQ(count("blobs/sha256"), 2U + 3U + 2U) << "documents of both, layers, an index";
+}
+
 TEST_F(FaultyPull, GivesUpWhereNothingComes) {
   expect_refused(pull_with({fault(digest_of(0), {{"cut", 0}})}, "--retry 3"),
                  "the connection broke");

@@ -103,6 +103,26 @@ TEST_F(VerifiedStore, BringsBackALayer) {
   EXPECT_EQ(read_file(in_layer("d/file")), "content");
   EXPECT_EQ(run("verify").status, 0);
 }
+TEST_F(VerifiedStore, RepairsNoLayerThatASandboxRunsFrom) {
+  change(in_layer("d/file"), [&] { write_file(in_layer("d/file"), "CONTENT"); });
+  ASSERT_EQ(run("tag verified:v1 other:v1").status, 0);
+  {
+    const Result<HeldImage> held = hold_image(store(), "other:v1");
+    ASSERT_TRUE(held);
+    const Outcome refused = run("verify --repair");
+    EXPECT_EQ(refused.status, 125);
+    EXPECT_NE(refused.out.find("d/file: has another content\n"), std::string::npos) << refused.out;
+    EXPECT_NE(refused.out.find(": is not repaired while a sandbox runs from it\n"),
+              std::string::npos)
+        << refused.out;
+    EXPECT_NE(refused.err.find("repair again when the sandbox has ended"), std::string::npos)
+        << refused.err;
+    EXPECT_EQ(read_file(in_layer("d/file")), "CONTENT");
+  }
+  EXPECT_EQ(damage("--repair"), "d/file: has another content (repaired)\n");
+  EXPECT_EQ(read_file(in_layer("d/file")), "content");
+}
+
 TEST_F(VerifiedStore, HasADamagedBlobLoadedAgain) {
   const json manifest = json::parse(
       read_file(store() + "/blobs/sha256/" + std::string(digest_hex(found("verified:v1").digest))));
