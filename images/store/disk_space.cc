@@ -13,6 +13,7 @@ namespace cove {
 namespace {
 
 constexpr std::uint64_t kBlock = 512;  // of st_blocks, whatever the file system's are
+constexpr std::uint64_t kFew = 64;     // less than one in so many
 
 class TreeMeter {
  public:
@@ -47,6 +48,22 @@ class TreeMeter {
   std::set<ino_t> linked_;  // files with several names that were counted
 };
 
+// Of ENOSPC: whether there were no inodes, or no blocks. By now some may be free again: the kernel keeps an
+// inode for Landlock's sake until a moment after the confined process has ended. File systems that make inodes of blocks
+// (XFS) have few of both when they are full.
+bool ran_out_of_inodes(const struct statvfs& room) {
+  const auto favail = static_cast<double>(room.f_favail), files = static_cast<double>(room.f_files);
+  const auto bavail = static_cast<double>(room.f_bavail),
+             blocks = static_cast<double>(room.f_blocks);
+  return favail * kFew < files && favail * blocks < bavail * files;
+}
+
+std::string inodes_left(const struct statvfs& room) {
+  return room.f_favail == 0 ? "no inodes left"
+                            : "only " + std::to_string(room.f_favail) + " of " +
+                                  std::to_string(room.f_files) + " inodes left";
+}
+
 }  // namespace
 
 std::uint64_t allocated_bytes(const struct stat& status) {
@@ -65,10 +82,9 @@ Error say_room(Error error, const Store& store, const Staging& staging,
   // What this load has written goes with it.
   const std::uint64_t ours = bytes_on_disk(store.top(), staging.path()).value_or(0);
   const std::uint64_t free = std::uint64_t{room.f_bavail} * room.f_frsize + ours;
-  error.hint = room.f_files != 0 && room.f_favail == 0
-                   ? "the file system of " + store.directory() + " has no inodes left"
-                   : "the file system of " + store.directory() + " has " + std::to_string(free) +
-                         " bytes free without this load";
+  error.hint = "the file system of " + store.directory() + " has " +
+               (ran_out_of_inodes(room) ? inodes_left(room)
+                                        : std::to_string(free) + " bytes free without this load");
   if (packed)
     error.hint +=
         ", which needs " + std::to_string(*packed) + " packed and as many or more unpacked";
