@@ -133,6 +133,10 @@ RegistryClient::RegistryClient(EndpointStates& states, RetryPolicy policy)
     connections_.emplace_back(http_host(endpoint, policy_.stall));
 }
 
+Http& RegistryClient::connection(std::size_t endpoint) {
+  return *std::next(connections_.begin(), static_cast<std::ptrdiff_t>(endpoint));
+}
+
 // One endpoint, again and again while that may help.
 std::optional<RegistryClient::Failure> RegistryClient::try_endpoint(std::size_t endpoint,
                                                                     const Attempt& once) {
@@ -147,6 +151,8 @@ std::optional<RegistryClient::Failure> RegistryClient::try_endpoint(std::size_t 
     const int most =
         failure->unreachable ? std::min(policy_.attempts, kAttemptsToConnect) : policy_.attempts;
     if (!failure->transient || attempt >= most) return failure;
+    // An answer that was longer than it said has left a rest, which would be taken for the next one.
+    connection(endpoint).disconnect();
     std::this_thread::sleep_for(
         with_jitter(std::min(std::max(delay, failure->wait), kLongestDelay)));
     delay = std::min(delay * 2, kLongestDelay);
@@ -175,13 +181,13 @@ Result<void> RegistryClient::try_all(const Attempt& once) {
 tl::expected<HttpAnswer, HttpFailure> RegistryClient::ask(std::size_t at, const std::string& path,
                                                           HttpRequest request) {
   const Endpoint& endpoint = states_.endpoints()[at];
-  Http& connection = *std::next(connections_.begin(), static_cast<std::ptrdiff_t>(at));
+  Http& http = connection(at);
   for (int challenges = 0;;) {
     EndpointStates::State state = states_.of(at);
     request.url = state.scheme + "://" + endpoint.host + path;
     // A login or a token is given in the clear only where that was asked for.
     request.authorization = state.authorization;
-    auto answer = connection.perform(request);
+    auto answer = http.perform(request);
     if (!answer && endpoint.plain_http && state.scheme == "https" &&
         has_no_tls(answer.error(), endpoint.host)) {
       state.scheme = "http";

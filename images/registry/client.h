@@ -84,6 +84,7 @@ class RegistryClient {
   Result<Document> document(const std::string& path, const std::string& accept,
                             const std::string& digest);
   std::optional<Failure> continue_download(std::size_t endpoint, Download& download);
+  Http& connection(std::size_t endpoint);
   tl::expected<HttpAnswer, HttpFailure> ask(std::size_t endpoint, const std::string& path,
                                             HttpRequest request);
   Failure refusal(std::size_t endpoint, const std::string& path, const HttpAnswer& answer) const;

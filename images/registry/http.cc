@@ -215,6 +215,8 @@ void Http::Free::operator()(void* handle) const { curl_easy_cleanup(handle); }
 
 Http::Http(HttpHost host) : host_(std::move(host)), handle_(curl_easy_init()) {}
 
+void Http::disconnect() { handle_.reset(curl_easy_init()); }
+
 tl::expected<HttpAnswer, HttpFailure> Http::perform(const HttpRequest& request) {
   CURL* handle = handle_.get();
   std::array<char, CURL_ERROR_SIZE> detail{};

@@ -70,6 +70,8 @@ class Http {
  public:
   explicit Http(HttpHost host);
   tl::expected<HttpAnswer, HttpFailure> perform(const HttpRequest& request);
+  // The next request gets a new connection.
+  void disconnect();
 
  private:
   struct Free {

@@ -140,7 +140,9 @@ TEST_F(FaultyPull, TakesAWrongLengthForWhatItIs) {
 
 TEST_F(FaultyPull, RefusesALayerThatAlwaysEndsEarly) {
   expect_refused(pull_with({fault(digest_of(1), {{"length", 10}})}, "--retry 3"),
-                 "ended " + digest_of(1) + " after ");
+                 "ended " + digest_of(1) + " after 30 of ");
+  // What came behind the ten bytes was not taken for the next answer.
+  EXPECT_EQ(ranges_of(1), (std::vector<std::string>{"", "bytes=10-", "bytes=20-"}));
 }
 
 TEST_F(FaultyPull, WaitsAsLongAsTheRegistryAsks) {
