@@ -3,6 +3,7 @@
 // answers are read in processes of their own all the same.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "cove/result.h"
@@ -11,15 +12,18 @@
 
 namespace cove {
 
-// The socket that somebody listens at: the one that $DOCKER_HOST names (unix:// only), else /var/run/docker.sock, else
-// $XDG_RUNTIME_DIR/docker.sock. Errors: network_failed, permission_denied, invalid_argument.
-Result<std::string> find_daemon();
+struct DaemonImage {
+  std::string name;  // or id, as it was asked for
+  std::string id;    // a digest, which changes when the image does
+};
 
-// The daemon's id of an image: it changes when the image does. `name`: a name or an id. Errors:
-// image_not_found, network_failed, invalid_argument.
-Result<std::string> find_daemon_image(const std::string& name);
+// Asks the daemon that listens at the socket that $DOCKER_HOST names (unix:// only), else at /var/run/docker.sock, else at
+// $XDG_RUNTIME_DIR/docker.sock. `stall`: how long it may say nothing. Errors: image_not_found, network_failed,
+// permission_denied, invalid_argument.
+Result<DaemonImage> find_daemon_image(const std::string& name, std::chrono::seconds stall);
 
-// Begins to write the image, as `docker save` does, into `out`; its finish() says how it went.
-Result<ConfinedProcess> export_daemon_image(const std::string& name, BorrowedFd out);
+// Begins to write the image, as `docker save` does, into `out`; its finish() says how it went. That of this id: by now the
+// name may be another image's.
+Result<ConfinedProcess> export_daemon_image(const DaemonImage& image, BorrowedFd out);
 
 }  // namespace cove

@@ -361,7 +361,8 @@ Result<std::vector<Endpoint>> endpoints_for(const RegistryReference& reference,
 }
 
 HttpHost http_host(const Endpoint& endpoint, std::chrono::seconds stall) {
-  return {endpoint.certificates, endpoint.verify_tls, !is_loopback_host(endpoint.host), "", stall};
+  return {
+      endpoint.certificates, endpoint.verify_tls, !is_loopback_host(endpoint.host), "", {}, stall};
 }
 
 Result<Endpoint> endpoint_of(const std::string& registry, const RegistrySettings& settings) {

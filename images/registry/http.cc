@@ -162,7 +162,15 @@ void set_host(CURL* handle, const HttpHost& host) {
   set_blob(handle, CURLOPT_SSLCERT_BLOB, host.certificates.client);
   set_blob(handle, CURLOPT_SSLKEY_BLOB, host.certificates.client_key);
   if (!host.proxies) curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
-  if (!host.socket.empty()) curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, host.socket.c_str());
+  if (host.socket.empty()) return;
+  curl_easy_setopt(handle, CURLOPT_UNIX_SOCKET_PATH, host.socket.c_str());
+  // It would be this socket that is asked, whatever host a redirect names.
+  curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
+}
+
+int tell_connected(void* host, char*, char*, int, int) {
+  return static_cast<const HttpHost*>(host)->connected() ? CURL_PREREQFUNC_OK
+                                                         : CURL_PREREQFUNC_ABORT;
 }
 
 void set_habits(CURL* handle) {
@@ -225,6 +233,10 @@ tl::expected<HttpAnswer, HttpFailure> Http::perform(const HttpRequest& request) 
   curl_easy_reset(handle);
   set_habits(handle);
   set_host(handle, host_);
+  if (host_.connected) {
+    curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, tell_connected);
+    curl_easy_setopt(handle, CURLOPT_PREREQDATA, &host_);
+  }
   // What was asked of over TLS is not given in the clear behind a redirect.
   const bool tls = request.url.starts_with("https:");
   curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, tls ? "https" : "http,https");

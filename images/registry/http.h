@@ -28,7 +28,9 @@ struct HttpHost {
   Certificates certificates;
   bool verify = true;
   bool proxies = true;
-  std::string socket;              // a path: HTTP over this Unix socket
+  std::string socket;  // a path: HTTP over this Unix socket, and redirects are not followed
+  // Called when there is a connection, before anything is sent. False ends it.
+  std::function<bool()> connected{};
   std::chrono::seconds stall{30};  // how long nothing may come, from 1 on
 };
 

@@ -48,6 +48,17 @@ std::optional<ImageRecord> loaded_before(const Store& store, const Opened& opene
   return complete_image(store.directory(), record->digest, keep);
 }
 
+// The name that it was asked for by. None: an id (of hex digits, as a name may be, so it is compared), or a digest in
+// place of a tag.
+std::vector<std::string> names_in(const DaemonImage& image) {
+  const bool is_id =
+      image.id.starts_with(image.name) || digest_hex(image.id).starts_with(image.name);
+  const Result<RegistryReference> reference = parse_registry_reference(image.name);
+  if (is_id || !reference || reference->tag.empty()) return {};
+  Result<std::string> name = normal_name(image.name.substr(0, image.name.find('@')));
+  return name ? std::vector{std::move(*name)} : std::vector<std::string>();
+}
+
 // One load, its store open and its content locked.
 class Load {
  public:
@@ -168,14 +179,10 @@ Result<LoadResult> Load::from_registry(const Transport& transport) {
 }
 
 Result<LoadResult> Load::from_daemon(const Transport& transport) {
-  const Result<std::string> id = find_daemon_image(transport.path);
-  if (!id) return fail(id.error());
-  const std::string record_file = daemon_path(*id);
-  std::vector<std::string> own_names;
-  const std::string asked = transport.path.substr(0, transport.path.find('@'));
-  if (!is_hex(asked) && !asked.starts_with("sha256:")) {
-    if (Result<std::string> name = normal_name(asked)) own_names.push_back(std::move(*name));
-  }
+  const Result<DaemonImage> image = find_daemon_image(transport.path, options_.fetch.retry.stall);
+  if (!image) return fail(image.error());
+  const std::string record_file = daemon_path(image->id);
+  const std::vector<std::string> own_names = names_in(*image);
   if (const auto before = read_transport_record(store_, record_file)) {
     if (const auto record = complete_image(store_.directory(), before->digest, options_.keep_blobs))
       return known(*record, own_names);
@@ -183,9 +190,13 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
 
   const Result<Staging> staging = store_.stage();
   if (!staging) return fail(staging.error());
+  const auto failed = [&](Error error) {
+    if (error.where.empty()) error.where = transport.path;
+    return fail(say_room(std::move(error), store_, *staging, std::nullopt));
+  };
   kernel::Pipe pipe = kernel::make_pipe();
   if (!pipe) return fail(errno_error(ErrorCode::resource_exhausted, "image store", "pipe"));
-  Result<ConfinedProcess> exporting = export_daemon_image(transport.path, pipe.writing);
+  Result<ConfinedProcess> exporting = export_daemon_image(*image, pipe.writing);
   if (!exporting) return fail(exporting.error());
   pipe.writing.reset();
   Opened opened;
@@ -194,12 +205,16 @@ Result<LoadResult> Load::from_daemon(const Transport& transport) {
   opened.file = std::move(pipe.reading);
   const Result<std::unique_ptr<Source>> source =
       make_source(store_, *staging, opened, options_.limits, options_.keep_blobs);
-  opened.file.reset();  // if it was not read to its end, the daemon's side must not wait for us
-  const Result<Records> exported = exporting->finish();
-  if (!exported) return fail(exported.error());
-  if (!source) return fail(source.error());
+  opened.file.reset();
+  // What ended the archive early comes before what is said of such an archive. One that was refused before its end is
+  // not waited for.
+  if (source || exporting->has_answered()) {
+    const Result<Records> exported = exporting->finish();
+    if (!exported) return fail(exported.error());
+  }
+  if (!source) return failed(source.error());
   Result<Selected> selected = select_image(**source, *staging, opened.transport, options_.platform);
-  if (!selected) return fail(selected.error());
+  if (!selected) return failed(selected.error());
   selected->names = own_names;
   Result<LoadResult> result = unpack(*staging, **source, *selected);
   if (!result) return result;

@@ -1,6 +1,7 @@
 #include "images/unpack/confined.h"
 
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -201,6 +202,11 @@ ConfinedProcess::~ConfinedProcess() {
   kill(pid_, SIGKILL);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
+}
+
+bool ConfinedProcess::has_answered() const {
+  pollfd answer{answer_.number(), POLLIN, 0};
+  return poll(&answer, 1, 0) > 0;
 }
 
 Result<Records> ConfinedProcess::finish() {

@@ -42,6 +42,8 @@ class ConfinedProcess {
 
   // Becomes readable when there is something to wait for no longer: an answer, or its end.
   BorrowedFd answer() const { return answer_; }
+  // Whether it is. Who has read to the end of a pipe that only the process wrote to finds it so.
+  bool has_answered() const;
 
   // Waits for the end. The work's own result; resource_exhausted where it needed more memory than it
   // may have; sandbox_lost where the process died without a result.
