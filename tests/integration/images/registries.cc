@@ -13,10 +13,6 @@
 namespace cove::testing {
 namespace {
 
-std::string python() {
-  return std::filesystem::exists("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
-}
-
 sockaddr_in loopback(int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -51,6 +47,24 @@ std::vector<std::string> lines_of(const std::string& file) {
 
 }  // namespace
 
+std::vector<std::string> python_script(const std::string& name,
+                                       const std::vector<std::string>& words) {
+  const bool usual = std::filesystem::exists("/usr/bin/python3");
+  std::vector<std::string> argv{usual ? "/usr/bin/python3" : "python3",
+                                COVE_SOURCE_DIR "/tests/integration/images/" + name};
+  argv.insert(argv.end(), words.begin(), words.end());
+  return argv;
+}
+
+std::vector<json> requests_in(const std::string& log, const std::string& part) {
+  std::vector<json> found;
+  for (const std::string& line : lines_of(log)) {
+    const json request = json::parse(line);
+    if (std::string(request["path"]).find(part) != std::string::npos) found.push_back(request);
+  }
+  return found;
+}
+
 bool comes_true(const std::function<bool()>& condition) {
   for (int pause = 0; pause < 1000; ++pause) {
     if (condition()) return true;
@@ -65,19 +79,13 @@ FaultyRegistry::FaultyRegistry(const std::string& layout, json settings) {
   settings["log"] = scratch_ / "log";
   write_file(scratch_ / "settings", settings.dump());
   process_ = std::make_unique<RunningCommand>(
-      std::vector<std::string>{python(), COVE_SOURCE_DIR "/tests/integration/images/registry.py",
-                               layout, scratch_ / "settings"});
+      python_script("registry.py", {layout, scratch_ / "settings"}));
   EXPECT_TRUE(comes_true([&] { return std::filesystem::exists(port); })) << "it does not start";
   port_ = read_file(port);
 }
 
 std::vector<json> FaultyRegistry::requests(const std::string& part) const {
-  std::vector<json> found;
-  for (const std::string& line : lines_of(scratch_ / "log")) {
-    const json request = json::parse(line);
-    if (std::string(request["path"]).find(part) != std::string::npos) found.push_back(request);
-  }
-  return found;
+  return requests_in(scratch_ / "log", part);
 }
 
 json fault(const std::string& path, json what, int times) {

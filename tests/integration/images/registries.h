@@ -16,6 +16,12 @@ namespace cove::testing {
 
 using nlohmann::json;
 
+// The command line of a script beside this file.
+std::vector<std::string> python_script(const std::string& name,
+                                       const std::vector<std::string>& words);
+// Of a log that such a script writes, one JSON object a line: those whose path holds `part`, in order.
+std::vector<json> requests_in(const std::string& log, const std::string& part = "");
+
 // registry.py, beside this file, which says what its settings are. Ended with this object.
 class FaultyRegistry {
  public:
