@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "cove/json.h"
 #include "images/commands/print.h"
 #include "images/commands/program.h"
 
@@ -40,6 +41,7 @@ int main(int argc, char** argv) {
   const cove::Result<void> done = program.chosen();
   std::cout.flush();
   if (!done) {
+    if (program.json) std::cout << cove::to_json(done.error()) << std::endl;
     std::cerr << cove::printable(done.error().message()) << '\n';
     return kOurError;
   }

@@ -42,5 +42,6 @@ Result<HostFacts> host_facts_from_json(std::string_view text);
 Result<ImageFacts> image_facts_from_json(std::string_view text);
 Result<SourceFacts> source_facts_from_json(std::string_view text);
 Result<Plan> plan_from_json(std::string_view text);
+Result<Error> error_from_json(std::string_view text);
 
 }  // namespace cove

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "cove/json.h"
 #include "runtime/kernel/fd.h"
 #include "runtime/kernel/io.h"
 
@@ -48,15 +49,29 @@ std::string read_all(BorrowedFd fd) {
 }
 
 // Of the JSON object that `cove-image load --json` prints.
-Result<std::string> digest_in(BorrowedFd result) {
-  lseek(result.number(), 0, SEEK_SET);
-  const nlohmann::json document = nlohmann::json::parse(read_all(result), nullptr, false);
+Result<std::string> digest_in(const std::string& printed) {
+  const nlohmann::json document = nlohmann::json::parse(printed, nullptr, false);
   if (document.is_object() && document.contains("digest") && document["digest"].is_string())
     return document["digest"].get<std::string>();
   Error error;
   error.step = "load";
   error.what = "cove-image gave no digest";
   return fail(error);
+}
+
+// What it prints in its place, or the words of one that was killed or could not begin.
+Error failure(const std::string& reference, const std::string& printed,
+              const std::string& complaint) {
+  const std::string step = "load " + reference;
+  if (Result<Error> told = error_from_json(printed)) {
+    told->step = told->step.empty() ? step : step + ": " + told->step;
+    return std::move(*told);
+  }
+  Error error;
+  error.code = ErrorCode::image_invalid;
+  error.step = step;
+  error.what = complaint.empty() ? "cove-image failed without a word" : complaint;
+  return error;
 }
 
 std::vector<std::string> usual_places() {
@@ -120,17 +135,13 @@ Result<std::string> load_image(const std::string& store, const std::string& refe
   }
   complaints.writing.reset();
   const std::string complaint = read_all(complaints.reading);
+  lseek(result.number(), 0, SEEK_SET);
+  const std::string printed = read_all(result);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return digest_in(result);
-  return fail(Error{ErrorCode::image_invalid,
-                    "load " + reference,
-                    0,
-                    complaint.empty() ? "cove-image failed without a word" : complaint,
-                    "",
-                    "",
-                    {}});
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return digest_in(printed);
+  return fail(failure(reference, printed, complaint));
 }
 
 }  // namespace cove

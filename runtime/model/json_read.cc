@@ -680,6 +680,10 @@ Result<SourceFacts> source_facts_from_json(std::string_view text) {
   return from_json<SourceFacts>(text, kLargestDocument, "source facts");
 }
 
+Result<Error> error_from_json(std::string_view text) {
+  return from_json<Error>(text, kLargestDocument, "error");
+}
+
 Result<Plan> plan_from_json(std::string_view text) {
   Result<Plan> plan = from_json<Plan>(text, kLargestPlan, "plan", MissingFields::refused);
   if (!plan || plan->plan_version == Plan{}.plan_version) return plan;

@@ -11,7 +11,9 @@
 #include <stdexcept>
 #include <thread>
 
+#include "cove/engine.h"
 #include "cove/image.h"
+#include "cove/json.h"
 #include "tests/integration/images/image_store.h"
 
 namespace cove {
@@ -127,6 +129,34 @@ TEST_F(ImageStore, TellsHowFarALoadIs) {
   EXPECT_EQ(done, (std::set<int>{1, 2, 3}));
   EXPECT_EQ(json::parse(events.out)["layers"], 3) << "the result is the last line";
   EXPECT_TRUE(run("load --quiet " + path).progress.empty());
+}
+
+TEST_F(ImageStore, AFailureHasItsCodeInJsonAndInALaunch) {
+  const std::string none = "docker-archive:" + scratch_ / "none.tar";
+  const std::string broken =
+      "docker-archive:" + archive("broken.tar", tar({file("manifest.json", "{")}));
+  EngineOptions options;
+  options.store = store();
+  options.libexec = std::filesystem::path(cove_image()).parent_path();
+  Result<Engine> engine = Engine::create(options);
+  ASSERT_TRUE(engine) << engine.error().message();
+  for (const auto& [reference, code] :
+       {std::pair{none, ErrorCode::image_not_found}, {broken, ErrorCode::image_invalid}}) {
+    const Outcome outcome = run("load --json " + reference);
+    EXPECT_EQ(outcome.status, 125);
+    EXPECT_EQ(json::parse(outcome.out)["code"], to_string(code)) << outcome.out;
+    const Result<Error> told = error_from_json(outcome.out);
+    ASSERT_TRUE(told) << told.error().message();
+    EXPECT_EQ(told->message() + "\n", outcome.err);
+
+    SandboxSpec spec;
+    spec.image = reference;
+    spec.command = {{"true"}};
+    const auto launched = engine->launch(spec, {});
+    ASSERT_FALSE(launched);
+    EXPECT_EQ(launched.error().code, code);
+    EXPECT_EQ(launched.error().message() + "\n", "load " + reference + ": " + outcome.err);
+  }
 }
 
 TEST_F(ImageStore, KnowsAnUnchangedArchiveAgain) {

@@ -30,6 +30,7 @@ TEST(ModelJson, ComesBackWithEveryField) {
   expect_comes_back(full_image_facts(), image_facts_from_json);
   expect_comes_back(full_source_facts(), source_facts_from_json);
   expect_comes_back(full_plan(), plan_from_json);
+  expect_comes_back(full_error(), error_from_json);
 }
 
 TEST(ModelJson, ComesBackWithNoField) {
@@ -38,6 +39,7 @@ TEST(ModelJson, ComesBackWithNoField) {
   expect_comes_back(ImageFacts{}, image_facts_from_json);
   expect_comes_back(SourceFacts{}, source_facts_from_json);
   expect_comes_back(Plan{}, plan_from_json);
+  expect_comes_back(Error{}, error_from_json);
 }
 
 // The contract of design section 6, field by field and in this order.
