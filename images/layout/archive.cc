@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t kMaxMembers = 100'000;
 constexpr std::size_t kMaxName = 1024;
+constexpr std::size_t kPiece = 256 * 1024;
 constexpr int kMaxLinks = 8;
 constexpr std::string_view kBlobs = "blobs/sha256/";
 constexpr std::size_t kFieldsPerMember = 5;
@@ -39,14 +40,15 @@ struct Stream {
   std::uint64_t size = 0;  // of the archive; 0 of a pipe, whose end is not known
   std::uint64_t made = 0;
   std::optional<Error> error;
+  std::vector<char> buffer = std::vector<char>(kPiece);
 
   Result<std::string_view> next() {
-    Result<std::string_view> piece = bytes->next();
-    if (!piece) return piece;
-    made += piece->size();
+    const Result<std::size_t> length = bytes->read(buffer.data(), buffer.size());
+    if (!length) return fail(length.error());
+    made += *length;
     if (!within_ratio(limits, made, std::max(size, bytes->taken())))
       return fail(refused(Rule::limit_ratio, ""));
-    return piece;
+    return std::string_view(buffer.data(), *length);
   }
 };
 

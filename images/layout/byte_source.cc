@@ -23,8 +23,8 @@ namespace cove {
 namespace {
 
 constexpr std::size_t kInputSize = 64 * 1024;
-constexpr std::size_t kOutputSize = 256 * 1024;
-constexpr std::size_t kPiecesAhead = 6;
+constexpr std::size_t kPieceSize = 256 * 1024;
+constexpr std::size_t kPiecesAhead = 16;
 constexpr unsigned kZstdWindowLog = 27;  // 128 MiB, what zstd(1) itself accepts without being told
 
 Error damaged(std::string what) {
@@ -113,10 +113,12 @@ class Input {
 class PlainSource : public ByteSource {
  public:
   explicit PlainSource(Input input) : input_(std::move(input)) {}
-  Result<std::string_view> next() override {
-    Result<std::string_view> piece = input_.fill();
-    if (piece) input_.consume(piece->size());
-    return piece;
+  Result<std::size_t> read(char* into, std::size_t room) override {
+    const Result<std::string_view> in = input_.fill();
+    if (!in) return fail(in.error());
+    const std::size_t size = in->copy(into, room);
+    input_.consume(size);
+    return size;
   }
   std::int64_t skip(std::int64_t count) override { return input_.skip(count); }
   std::uint64_t taken() const override { return input_.taken(); }
@@ -127,29 +129,27 @@ class PlainSource : public ByteSource {
 
 class GzipSource : public ByteSource {
  public:
-  explicit GzipSource(Input input) : input_(std::move(input)), output_(kOutputSize, '\0') {
-    start_member();
-  }
+  explicit GzipSource(Input input) : input_(std::move(input)) { start_member(); }
 
-  Result<std::string_view> next() override {
+  Result<std::size_t> read(char* into, std::size_t room) override {
     for (;;) {
       const Result<std::string_view> in = input_.fill();
-      if (!in) return in;
+      if (!in) return fail(in.error());
       if (between_members_) {
-        if (in->empty()) return std::string_view();
+        if (in->empty()) return 0;
         start_member();
       }
       state_.next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(in->data()));
       state_.avail_in = static_cast<std::uint32_t>(in->size());
-      state_.next_out = reinterpret_cast<std::uint8_t*>(output_.data());
-      state_.avail_out = static_cast<std::uint32_t>(output_.size());
+      state_.next_out = reinterpret_cast<std::uint8_t*>(into);
+      state_.avail_out = static_cast<std::uint32_t>(room);
       const int status = isal_inflate(&state_);
       input_.consume(in->size() - state_.avail_in);
       if (status < 0 || status > ISAL_OUT_OVERFLOW)
         return fail(damaged("the gzip data is damaged"));
       between_members_ = state_.block_state == ISAL_BLOCK_FINISH;
-      const std::size_t made = output_.size() - state_.avail_out;
-      if (made > 0) return std::string_view(output_).substr(0, made);
+      const std::size_t made = room - state_.avail_out;
+      if (made > 0) return made;
       if (in->empty() && !between_members_) return fail(damaged("the gzip data is truncated"));
     }
   }
@@ -164,7 +164,6 @@ class GzipSource : public ByteSource {
   }
 
   Input input_;
-  std::string output_;
   inflate_state state_{};
   bool between_members_ = false;
 };
@@ -172,20 +171,18 @@ class GzipSource : public ByteSource {
 class ZstdSource : public ByteSource {
  public:
   explicit ZstdSource(Input input)
-      : input_(std::move(input)),
-        output_(kOutputSize, '\0'),
-        stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
+      : input_(std::move(input)), stream_(ZSTD_createDStream(), ZSTD_freeDStream) {
     if (!stream_) throw std::bad_alloc();
     ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
   }
 
-  Result<std::string_view> next() override {
+  Result<std::size_t> read(char* into, std::size_t room) override {
     for (;;) {
       const Result<std::string_view> in = input_.fill();
-      if (!in) return in;
-      if (in->empty() && frame_done_) return std::string_view();
+      if (!in) return fail(in.error());
+      if (in->empty() && frame_done_) return 0;
       ZSTD_inBuffer from{in->data(), in->size(), 0};
-      ZSTD_outBuffer to{output_.data(), output_.size(), 0};
+      ZSTD_outBuffer to{into, room, 0};
       const std::size_t left = ZSTD_decompressStream(stream_.get(), &to, &from);
       if (ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation) return fail(out_of_memory());
       if (ZSTD_isError(left)) {
@@ -193,7 +190,7 @@ class ZstdSource : public ByteSource {
       }
       input_.consume(from.pos);
       frame_done_ = left == 0;
-      if (to.pos > 0) return std::string_view(output_).substr(0, to.pos);
+      if (to.pos > 0) return to.pos;
       if (in->empty() && !frame_done_) return fail(damaged("the zstd data is truncated"));
     }
   }
@@ -202,7 +199,6 @@ class ZstdSource : public ByteSource {
 
  private:
   Input input_;
-  std::string output_;
   std::unique_ptr<ZSTD_DStream, std::size_t (*)(ZSTD_DStream*)> stream_;
   bool frame_done_ = false;
 };
@@ -232,13 +228,19 @@ Result<std::unique_ptr<ByteSource>> ByteSource::open(BorrowedFd file, BorrowedFd
 
 // Two threads: one makes pieces, one hashes them while they are taken. On two processors this is
 // faster than two stages, since the three are about as long as one another.
+struct HashedSource::Piece {
+  std::unique_ptr<char[]> bytes = std::make_unique_for_overwrite<char[]>(kPieceSize);
+  std::size_t size = 0;
+  std::string_view view() const { return {bytes.get(), size}; }
+};
+
 struct HashedSource::Shared {
-  using Piece = std::shared_ptr<std::string>;
+  using Held = std::shared_ptr<Piece>;
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<Piece> to_take, to_hash;
-  std::vector<Piece> spare;  // buffers to be used again
+  std::deque<Held> to_take, to_hash;
+  std::vector<Held> spare;  // buffers to be used again
   std::optional<Error> error;
   bool ended = false;      // no more pieces will come
   bool abandoned = false;  // nobody will take them
@@ -246,7 +248,7 @@ struct HashedSource::Shared {
   std::thread maker, hasher;
 
   // With the mutex held: whoever is the last to have the piece gives its buffer back.
-  void release(Piece piece) {
+  void release(Held piece) {
     if (piece && piece.use_count() == 1) spare.push_back(std::move(piece));
     changed.notify_all();
   }
@@ -266,27 +268,30 @@ struct HashedSource::Shared {
 
   Result<void> make_pieces(ByteSource& source) {
     for (;;) {
-      const Result<std::string_view> bytes = source.next();
-      if (!bytes) return fail(bytes.error());
-      if (bytes->empty()) return {};
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [&] {
-        return abandoned || (to_take.size() < kPiecesAhead && to_hash.size() < kPiecesAhead);
-      });
-      if (abandoned) return {};
-      Piece piece;
-      if (!spare.empty()) {
-        piece = std::move(spare.back());
-        spare.pop_back();
-      }
-      lock.unlock();
-      if (!piece) piece = std::make_shared<std::string>();
-      piece->assign(*bytes);
-      lock.lock();
+      const Held piece = next_buffer();
+      if (!piece) return {};
+      const Result<std::size_t> size = source.read(piece->bytes.get(), kPieceSize);
+      if (!size) return fail(size.error());
+      if (*size == 0) return {};
+      piece->size = *size;
+      const std::lock_guard lock(mutex);
       to_take.push_back(piece);
-      to_hash.push_back(std::move(piece));
+      to_hash.push_back(piece);
       changed.notify_all();
     }
+  }
+
+  // Waits until there is room for another; none where nobody wants it.
+  Held next_buffer() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] {
+      return abandoned || (to_take.size() < kPiecesAhead && to_hash.size() < kPiecesAhead);
+    });
+    if (abandoned) return nullptr;
+    if (spare.empty()) return std::make_shared<Piece>();
+    Held piece = std::move(spare.back());
+    spare.pop_back();
+    return piece;
   }
 
   void hash_all() {
@@ -295,10 +300,10 @@ struct HashedSource::Shared {
     for (;;) {
       changed.wait(lock, [&] { return !to_hash.empty() || ended || abandoned; });
       if (to_hash.empty() || abandoned) break;
-      Piece piece = std::move(to_hash.front());
+      Held piece = std::move(to_hash.front());
       to_hash.pop_front();
       lock.unlock();
-      hash.update(*piece);
+      hash.update(piece->view());
       lock.lock();
       release(std::move(piece));
     }
@@ -336,8 +341,8 @@ Result<std::string_view> HashedSource::next() {
   piece_ = std::move(shared_->to_take.front());
   shared_->to_take.pop_front();
   shared_->changed.notify_all();
-  count_ += piece_->size();
-  return std::string_view(*piece_);
+  count_ += piece_->size;
+  return piece_->view();
 }
 
 std::string HashedSource::digest() {

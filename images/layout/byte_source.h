@@ -28,9 +28,9 @@ class ByteSource {
 
   virtual ~ByteSource() = default;
 
-  // The next bytes, valid until the next call; empty at the end. Errors: image_invalid for damaged
-  // or truncated data and for anything behind it.
-  virtual Result<std::string_view> next() = 0;
+  // The next bytes, at least one and at most `room`; none at the end. Errors: image_invalid for
+  // damaged or truncated data and for anything behind it.
+  virtual Result<std::size_t> read(char* into, std::size_t room) = 0;
 
   // Bytes of the file that were read or passed over so far, some ahead.
   virtual std::uint64_t taken() const = 0;
@@ -47,6 +47,7 @@ class HashedSource {
   HashedSource(const HashedSource&) = delete;
   HashedSource& operator=(const HashedSource&) = delete;
 
+  // The next bytes, valid until the next call; empty at the end.
   Result<std::string_view> next();
   // After next() gave the empty piece: the digest of everything.
   std::string digest();
@@ -54,9 +55,10 @@ class HashedSource {
   std::uint64_t count() const { return count_; }
 
  private:
+  struct Piece;
   struct Shared;
   std::unique_ptr<Shared> shared_;
-  std::shared_ptr<std::string> piece_;  // what next() gave last
+  std::shared_ptr<Piece> piece_;  // what next() gave last
   std::uint64_t count_ = 0;
 };
 

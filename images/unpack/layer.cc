@@ -128,13 +128,15 @@ class LayerWriter {
   Result<void> mark_opaque(const std::string& path);
   Result<void> white_out(const EntryPath& path);
   Result<void> make_directory(const EntryPath& path, archive_entry* entry);
+  Result<UniqueFd> create_file(BorrowedFd parent, const EntryPath& path, mode_t mode);
   Result<void> make_file(const EntryPath& path, archive* reader, archive_entry* entry);
   Result<void> make_link(const EntryPath& path, archive_entry* entry);
   Result<void> make_special(const EntryPath& path, archive_entry* entry);
   Result<void> make_way(BorrowedFd parent, const EntryPath& path);
   Result<void> set_attributes(int file, const std::string& path, archive_entry* entry);
+  // `known`: what its owner is so far, if somebody looked.
   Result<void> set_owner(BorrowedFd directory, const char* name, const std::string& path,
-                         archive_entry* entry);
+                         archive_entry* entry, const struct stat* known = nullptr);
   Result<void> write_data(int file, const std::string& path, archive* reader, std::uint64_t size);
   mode_t mode_for(archive_entry* entry);
   void note(const char* text) { ++result_.notes[text]; }
@@ -361,7 +363,7 @@ mode_t LayerWriter::mode_for(archive_entry* entry) {
 }
 
 Result<void> LayerWriter::set_owner(BorrowedFd directory, const char* name, const std::string& path,
-                                    archive_entry* entry) {
+                                    archive_entry* entry, const struct stat* known) {
   const std::int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
   if (ownership_ == Ownership::caller) {
     if (uid != 0 || gid != 0)
@@ -370,6 +372,7 @@ Result<void> LayerWriter::set_owner(BorrowedFd directory, const char* name, cons
   }
   if (known_id(uid) != uid || known_id(gid) != gid)
     note("entries given to 65534, their ids being above 65535");
+  if (known && known->st_uid == known_id(uid) && known->st_gid == known_id(gid)) return {};
   const int flags = AT_SYMLINK_NOFOLLOW | (*name ? 0 : AT_EMPTY_PATH);
   if (fchownat(directory.number(), name, known_id(uid), known_id(gid), flags) != 0)
     return fail(failed(path, "chown"));
@@ -477,6 +480,18 @@ Result<void> LayerWriter::write_data(int file, const std::string& path, archive*
   return {};
 }
 
+// Without set-id bits, which would be lost when it is written.
+Result<UniqueFd> LayerWriter::create_file(BorrowedFd parent, const EntryPath& path, mode_t mode) {
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd file(openat(parent.number(), path.name(), flags, mode & 0777U));
+  if (!file && errno == EEXIST) {
+    if (Result<void> way = make_way(parent, path); !way) return fail(way.error());
+    file.reset(openat(parent.number(), path.name(), flags, mode & 0777U));
+  }
+  if (!file) return fail(failed(path.text, "create"));
+  return file;
+}
+
 Result<void> LayerWriter::make_file(const EntryPath& path, archive* reader, archive_entry* entry) {
   const Result<BorrowedFd> parent = open_parent(path.parent());
   if (!parent) return fail(parent.error());
@@ -485,18 +500,22 @@ Result<void> LayerWriter::make_file(const EntryPath& path, archive* reader, arch
     return fail(refused(Rule::limit_bytes, path.text));
   }
   result_.bytes += static_cast<std::uint64_t>(size);
-  if (Result<void> way = make_way(*parent, path); !way) return way;
-  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  const UniqueFd file(openat(parent->number(), path.name(), flags, 0600));
-  if (!file) return fail(failed(path.text, "create"));
+  const mode_t mode = mode_for(entry);
+  const Result<UniqueFd> made = create_file(*parent, path, mode);
+  if (!made) return fail(made.error());
+  const BorrowedFd file = *made;
   if (Result<void> written =
           write_data(file.number(), path.text, reader, static_cast<std::uint64_t>(size));
       !written) {
     return written;
   }
+  // What is right already is left alone: of a small file, owner and mode cost more than its data.
+  struct stat status {};
+  if (fstat(file.number(), &status) != 0) return fail(failed(path.text, "stat"));
   // In this order: chown clears set-id bits and file capabilities.
-  if (Result<void> owned = set_owner(file, "", path.text, entry); !owned) return owned;
-  if (fchmod(file.number(), mode_for(entry)) != 0) return fail(failed(path.text, "chmod"));
+  if (Result<void> owned = set_owner(file, "", path.text, entry, &status); !owned) return owned;
+  if ((status.st_mode & 07777U) != mode && fchmod(file.number(), mode) != 0)
+    return fail(failed(path.text, "chmod"));
   if (Result<void> set = set_attributes(file.number(), path.text, entry); !set) return set;
   const timespec times[2] = {modified(entry), modified(entry)};
   if (futimens(file.number(), times) != 0) return fail(failed(path.text, "set the time"));

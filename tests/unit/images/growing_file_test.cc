@@ -52,11 +52,12 @@ Result<std::string> read_all(const std::string& path, BorrowedFd growth) {
   Result<std::unique_ptr<ByteSource>> source = ByteSource::open(file, growth);
   if (!source) return fail(source.error());
   std::string all;
+  std::array<char, 10'000> piece{};
   for (;;) {
-    const Result<std::string_view> piece = (*source)->next();
-    if (!piece) return fail(piece.error());
-    if (piece->empty()) return all;
-    all += *piece;
+    const Result<std::size_t> size = (*source)->read(piece.data(), piece.size());
+    if (!size) return fail(size.error());
+    if (*size == 0) return all;
+    all.append(piece.data(), *size);
   }
 }
 
