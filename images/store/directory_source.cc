@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <memory>
 
-#include "images/layout/growing_file.h"
 #include "images/layout/sha256.h"
 #include "images/store_index/files.h"
 #include "runtime/kernel/io.h"
@@ -15,7 +16,8 @@
 namespace cove {
 namespace {
 
-constexpr std::size_t kPiece = 128 * 1024;
+constexpr std::size_t kPiece = 1024 * 1024;
+constexpr std::size_t kBlock = 4096;  // of memory and of disks
 // Each that is copied beside the unpacking keeps three descriptors open at once.
 constexpr std::size_t kMostBeside = 64;
 
@@ -24,20 +26,49 @@ Error another_size(const std::string& path, std::uint64_t expected) {
       path, "has another size than it should: expected " + std::to_string(expected) + " bytes");
 }
 
-// Up to `limit` bytes and one more, hashed; who reads them meanwhile is told.
-Result<Descriptor> copy_hashed(BorrowedFd from, BorrowedFd to, BorrowedFd growing,
-                               const std::string& path, std::uint64_t limit) {
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+void set_direct(BorrowedFd file, bool direct) {
+  const int flags = fcntl(file.number(), F_GETFL);
+  (void)fcntl(file.number(), F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
+
+// As many as there are, at most `room`. Negative with errno.
+ssize_t read_all(BorrowedFd file, char* into, std::size_t room) {
+  std::size_t size = 0;
+  while (size < room) {
+    const ssize_t got = read(file.number(), into + size, room - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return got;
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  return static_cast<ssize_t>(size);
+}
+
+// Up to `limit` bytes and some more, hashed. Past the page cache, where the file system can do that:
+// nobody reads them soon, and to fill memory with them takes the processor's time.
+Result<Descriptor> copy_hashed(BorrowedFd from, BorrowedFd to, const std::string& path,
+                               std::uint64_t limit) {
   Descriptor copied;
   Sha256 hash;
-  std::vector<char> buffer(kPiece);
+  const std::unique_ptr<char, Free> buffer(static_cast<char*>(std::aligned_alloc(kBlock, kPiece)));
+  if (!buffer) return fail(out_of_memory());
+  set_direct(to, true);
   while (copied.size <= limit) {
-    const ssize_t got = read(from.number(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = read_all(from, buffer.get(), kPiece);
     if (got < 0) return fail(io_error("read", path));
     if (got == 0) break;
-    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-    if (!kernel::write_all(to, bytes)) return fail(io_error("write", path));
-    if (growing) tell_growth(growing);
+    const std::string_view bytes(buffer.get(), static_cast<std::size_t>(got));
+    if (bytes.size() % kBlock != 0) set_direct(to, false);
+    bool written = kernel::write_all(to, bytes);
+    if (!written && errno == EINVAL) {  // it wants larger blocks, or none
+      set_direct(to, false);
+      written = kernel::write_all(to, bytes);
+    }
+    if (!written) return fail(io_error("write", path));
     hash.update(bytes);
     copied.size += bytes.size();
   }
@@ -77,12 +108,16 @@ Result<Blob> DirectorySource::take(const std::string& path, const std::string& d
   blob.staged = next_name();
   const Result<UniqueFd> to = staging_.create_file(blob.staged);
   if (!to) return fail(to.error());
-  Result<Descriptor> copied = copy_hashed(*from, *to, BorrowedFd(), path, left_);
+  Result<Descriptor> copied = copy_hashed(*from, *to, path, left_);
   if (!copied) return fail(copied.error());
   if (copied->size > left_) return fail(refused(Rule::limit_bytes, path));
   left_ -= copied->size;
   blob.descriptor = std::move(*copied);
   return blob;
+}
+
+Result<UniqueFd> DirectorySource::open(const Blob& blob) const {
+  return blob.arrival ? open_for_copy(blob_path(blob.descriptor.digest)) : Source::open(blob);
 }
 
 Result<Blob> DirectorySource::begin(const Descriptor& layer) {
@@ -93,24 +128,26 @@ Result<Blob> DirectorySource::begin(const Descriptor& layer) {
   left_ -= layer.size;
   Result<UniqueFd> from = open_for_copy(path);
   if (!from) return fail(from.error());
-  Result<Arriving> arriving = expect(layer, next_name());
-  if (!arriving) return fail(arriving.error());
-  arriving->blob.arrival->ticket = static_cast<std::uint32_t>(waiting_.size());
-  waiting_.push_back(
-      {path, std::move(*from), std::move(arriving->file), std::move(arriving->growing), layer});
-  layers_[layer.digest] = arriving->blob;
-  return std::move(arriving->blob);
+  Blob blob;
+  blob.descriptor = layer;
+  blob.staged = next_name();
+  Result<UniqueFd> to = staging_.create_file(blob.staged);
+  if (!to) return fail(to.error());
+  blob.arrival = std::make_shared<Arrival>();
+  blob.arrival->ticket = static_cast<std::uint32_t>(waiting_.size());
+  waiting_.push_back({path, std::move(*from), std::move(*to), layer});
+  layers_[layer.digest] = blob;
+  return blob;
 }
 
 Result<Records> DirectorySource::copy_all(const std::vector<Copy>& copies) {
   Records digests;
   for (const Copy& copy : copies) {
     const Result<Descriptor> copied =
-        copy_hashed(copy.from, copy.to, copy.growing, copy.path, copy.expected.size);
+        copy_hashed(copy.from, copy.to, copy.path, copy.expected.size);
     if (!copied) return fail(copied.error());
     if (copied->size != copy.expected.size)
       return fail(another_size(copy.path, copy.expected.size));
-    tell_complete(copy.growing);
     digests.push_back(copied->digest);
   }
   return digests;
@@ -121,8 +158,7 @@ Result<void> DirectorySource::begun() {
   const std::vector<Copy> copies = std::move(waiting_);
   Needs needs;
   for (const Copy& copy : copies) {
-    for (const UniqueFd* file : {&copy.from, &copy.to, &copy.growing})
-      needs.keep.push_back(file->number());
+    for (const UniqueFd* file : {&copy.from, &copy.to}) needs.keep.push_back(file->number());
   }
   Result<ConfinedProcess> copier = ConfinedProcess::start(needs, [&] { return copy_all(copies); });
   if (!copier) return fail(copier.error());

@@ -1,5 +1,7 @@
 // An OCI layout's directory as a Source. Documents are copied when they are asked for; layers by a
-// process of their own, one after the other, while the first are unpacked already.
+// process of their own, one after the other, while they are unpacked from where they are: whatever
+// somebody writes there meanwhile, the copy is compared with its digest, and what is unpacked with
+// its diff id.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +26,7 @@ class DirectorySource : public Source {
   bool has(const std::string& path) override { return static_cast<bool>(open_file(path)); }
   Result<Blob> take(const std::string& path, const std::string& digest) override;
   using Source::take;
+  Result<UniqueFd> open(const Blob& blob) const override;
   Result<void> begun() override;
   Result<void> complete(const Blob& blob) override;
 
@@ -33,7 +36,7 @@ class DirectorySource : public Source {
  private:
   struct Copy {
     std::string path;
-    UniqueFd from, to, growing;
+    UniqueFd from, to;
     Descriptor expected;
   };
 

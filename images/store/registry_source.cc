@@ -1,6 +1,7 @@
 #include "images/store/registry_source.h"
 
 #include "images/layout/sha256.h"
+#include "runtime/kernel/io.h"
 
 namespace cove {
 
@@ -64,13 +65,20 @@ Result<Blob> RegistrySource::begin(const Descriptor& layer) {
   }
   if (layer.size > left_) return fail(refused(Rule::limit_bytes, layer.digest));
   left_ -= layer.size;
-  Result<Arriving> arriving = expect(layer, "blob-" + std::to_string(taken_.size()));
-  if (!arriving) return fail(arriving.error());
-  const Result<Fetcher::Ticket> ticket = fetcher_.begin(layer, arriving->file, arriving->growing);
+  Blob blob;
+  blob.descriptor = layer;
+  blob.staged = "blob-" + std::to_string(taken_.size());
+  const Result<UniqueFd> file = staging_.create_file(blob.staged);
+  if (!file) return fail(file.error());
+  kernel::Pipe growth = kernel::make_pipe();
+  if (!growth) return fail(errno_error(ErrorCode::resource_exhausted, "image store", "pipe"));
+  const Result<Fetcher::Ticket> ticket = fetcher_.begin(layer, *file, growth.writing);
   if (!ticket) return fail(ticket.error());
-  arriving->blob.arrival->ticket = *ticket;
-  taken_[layer.digest] = arriving->blob;
-  return std::move(arriving->blob);
+  blob.arrival = std::make_shared<Arrival>();
+  blob.arrival->growth = std::move(growth.reading);
+  blob.arrival->ticket = *ticket;
+  taken_[layer.digest] = blob;
+  return blob;
 }
 
 Result<void> RegistrySource::complete(const Blob& blob) {

@@ -16,7 +16,6 @@
 #include "images/unpack/confined.h"
 #include "images/unpack/shown_name.h"
 #include "runtime/kernel/directory.h"
-#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
@@ -92,21 +91,6 @@ Blob Source::stored(const std::string& digest) const {
     blob.descriptor.size = static_cast<std::uint64_t>(status.st_size);
   }
   return blob;
-}
-
-Result<Source::Arriving> Source::expect(const Descriptor& layer, std::string staged) const {
-  Arriving arriving;
-  arriving.blob.descriptor = layer;
-  arriving.blob.staged = std::move(staged);
-  Result<UniqueFd> file = staging_.create_file(arriving.blob.staged);
-  if (!file) return fail(file.error());
-  arriving.file = std::move(*file);
-  kernel::Pipe growth = kernel::make_pipe();
-  if (!growth) return fail(errno_error(ErrorCode::resource_exhausted, "image store", "pipe"));
-  arriving.growing = std::move(growth.writing);
-  arriving.blob.arrival = std::make_shared<Arrival>();
-  arriving.blob.arrival->growth = std::move(growth.reading);
-  return arriving;
 }
 
 Error digest_error(const std::string& where, const std::string& expected,

@@ -18,7 +18,7 @@ namespace cove {
 
 // How a blob is fetched that is not all there yet.
 struct Arrival {
-  UniqueFd growth;           // the reading end of its pipe (growing_file.h)
+  UniqueFd growth;           // the reading end of its pipe (growing_file.h); may be none
   std::uint32_t ticket = 0;  // of who fetches it
 };
 
@@ -44,7 +44,7 @@ class Source {
 
   // A document, whole; at most kDocumentCap.
   Result<std::string> read(const Blob& blob) const;
-  Result<UniqueFd> open(const Blob& blob) const;
+  virtual Result<UniqueFd> open(const Blob& blob) const;
   // A blob of an image layout, compared with its descriptor.
   virtual Result<Blob> take(const Descriptor& descriptor);
   // A layer, which may still be on its way: its bytes are read with open(), and nothing is relied on
@@ -58,12 +58,6 @@ class Source {
  protected:
   virtual Result<Blob> begin(const Descriptor& layer) { return take(layer); }
   Blob stored(const std::string& digest) const;
-  // A layer that somebody writes into staging from now on, as `staged`.
-  struct Arriving {
-    Blob blob;               // its arrival without a ticket
-    UniqueFd file, growing;  // the writer's: the file, and the writing end of its pipe
-  };
-  Result<Arriving> expect(const Descriptor& layer, std::string staged) const;
 
   const Store& store_;
   const Staging& staging_;

@@ -118,7 +118,7 @@ void allow_memory_and_threads(AllowList& list, std::uint32_t own_pid) {
 void allow_reading_and_writing(AllowList& list) {
   list.allow({SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_lseek,
               SYS_close, SYS_fstat, SYS_newfstatat, SYS_ftruncate, SYS_fsync, SYS_fdatasync});
-  for (const unsigned command : {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC})
+  for (const unsigned command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC})
     list.allow_where(SYS_fcntl, {{1, ~0U, command}});
   list.refuse(SYS_ioctl, ENOTTY);
 }

@@ -92,7 +92,7 @@ TEST_P(Builders, TellWhyABuildFails) {
   const Outcome loud = build(with(context())), quiet = build(with("--quiet " + context()));
   for (const Outcome& failed : {loud, quiet}) {
     EXPECT_EQ(failed.status, 125);
-    EXPECT_EQ(failed.out, "");
+    EXPECT_EQ(json::parse(failed.out)["code"], "setup_failed") << failed.out;
     EXPECT_NE(failed.err.find("COPY missing"), std::string::npos) << failed.err;
     EXPECT_NE(failed.err.find("build failed with exit status"), std::string::npos) << failed.err;
   }
