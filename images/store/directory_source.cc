@@ -11,14 +11,13 @@
 
 #include "images/layout/sha256.h"
 #include "images/store_index/files.h"
-#include "runtime/kernel/io.h"
 
 namespace cove {
 namespace {
 
 constexpr std::size_t kPiece = 1024 * 1024;
 constexpr std::size_t kBlock = 4096;  // of memory and of disks
-// Each that is copied beside the unpacking keeps three descriptors open at once.
+// Each that is copied beside the unpacking keeps two descriptors open at once.
 constexpr std::size_t kMostBeside = 64;
 
 Error another_size(const std::string& path, std::uint64_t expected) {
@@ -30,10 +29,39 @@ struct Free {
   void operator()(void* memory) const { std::free(memory); }
 };
 
-void set_direct(BorrowedFd file, bool direct) {
-  const int flags = fcntl(file.number(), F_GETFL);
-  (void)fcntl(file.number(), F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT);
-}
+// Past the page cache, where the file system can do that: nobody reads a copied blob soon, and to
+// fill memory with it takes the processor's time. Takes whole blocks, but for the last piece.
+class DirectFile {
+ public:
+  explicit DirectFile(BorrowedFd file) : file_(file) { set_direct(true); }
+
+  // False with errno.
+  bool write_all(std::string_view bytes) {
+    if (bytes.size() % kBlock != 0) set_direct(false);
+    while (!bytes.empty()) {
+      const ssize_t written = write(file_.number(), bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0 && errno == EINVAL && direct_) {  // it wants larger blocks, or can not
+        set_direct(false);
+        continue;
+      }
+      if (written < 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return true;
+  }
+
+ private:
+  void set_direct(bool direct) {
+    const int flags = fcntl(file_.number(), F_GETFL);
+    const bool set =
+        fcntl(file_.number(), F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+    direct_ = direct && set;
+  }
+
+  BorrowedFd file_;
+  bool direct_ = false;
+};
 
 // As many as there are, at most `room`. Negative with errno.
 ssize_t read_all(BorrowedFd file, char* into, std::size_t room) {
@@ -48,27 +76,20 @@ ssize_t read_all(BorrowedFd file, char* into, std::size_t room) {
   return static_cast<ssize_t>(size);
 }
 
-// Up to `limit` bytes and some more, hashed. Past the page cache, where the file system can do that:
-// nobody reads them soon, and to fill memory with them takes the processor's time.
+// Up to `limit` bytes and some more, hashed.
 Result<Descriptor> copy_hashed(BorrowedFd from, BorrowedFd to, const std::string& path,
                                std::uint64_t limit) {
   Descriptor copied;
   Sha256 hash;
   const std::unique_ptr<char, Free> buffer(static_cast<char*>(std::aligned_alloc(kBlock, kPiece)));
   if (!buffer) return fail(out_of_memory());
-  set_direct(to, true);
+  DirectFile out(to);
   while (copied.size <= limit) {
     const ssize_t got = read_all(from, buffer.get(), kPiece);
     if (got < 0) return fail(io_error("read", path));
     if (got == 0) break;
     const std::string_view bytes(buffer.get(), static_cast<std::size_t>(got));
-    if (bytes.size() % kBlock != 0) set_direct(to, false);
-    bool written = kernel::write_all(to, bytes);
-    if (!written && errno == EINVAL) {  // it wants larger blocks, or none
-      set_direct(to, false);
-      written = kernel::write_all(to, bytes);
-    }
-    if (!written) return fail(io_error("write", path));
+    if (!out.write_all(bytes)) return fail(io_error("write", path));
     hash.update(bytes);
     copied.size += bytes.size();
   }
