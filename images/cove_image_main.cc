@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   const cove::Result<void> done = program.chosen();
   std::cout.flush();
   if (!done) {
-    if (program.json) std::cout << cove::to_json(done.error()) << std::endl;
+    if (program.json && !program.reported) std::cout << cove::to_json(done.error()) << std::endl;
     std::cerr << cove::printable(done.error().message()) << '\n';
     return kOurError;
   }

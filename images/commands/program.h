@@ -21,6 +21,7 @@ struct Program {
   CLI::App app{"Cove's image store", "cove-image"};
   std::string store = default_store();
   bool json = false, quiet = false;
+  bool reported = false;                   // what failed is in the result, which was printed
   std::function<Result<void>()> chosen{};  // set while the command line is parsed
 
   OutputFormat format() const {

@@ -12,10 +12,11 @@ namespace {
 using nlohmann::ordered_json;
 
 // Damage is printed as it was found, and is an error unless all of it was repaired.
-Result<void> verify(const std::string& directory, Repair repair, OutputFormat format,
-                    std::ostream& out) {
+Result<void> verify(Program& program, Repair repair) {
+  std::ostream& out = program.out;
+  const OutputFormat format = program.format();
   const Result<LockedStore> locked = open_locked(
-      directory, repair == Repair::yes ? FileLock::Mode::exclusive : FileLock::Mode::shared);
+      program.store, repair == Repair::yes ? FileLock::Mode::exclusive : FileLock::Mode::shared);
   if (!locked) return fail(locked.error());
   const Result<Verified> verified = verify_store(locked->store, repair);
   if (!verified) return fail(verified.error());
@@ -44,6 +45,7 @@ Result<void> verify(const std::string& directory, Repair repair, OutputFormat fo
     out << "Verified " << plural(verified->images, "image") << ": "
         << plural(verified->layers, "layer") << ", " << plural(verified->blobs, "blob") << '\n';
   }
+  program.reported = true;
   if (left == 0) return {};
   Error error = invalid_image(locked->store.directory(), plural(left, "part") + " damaged");
   error.hint = repair == Repair::no ? "verify --repair mends what can be mended"
@@ -63,8 +65,7 @@ void add_verify(Program& program) {
   add_quiet_option(*command, program);
   command->callback([&program, repair] {
     program.chosen = [&program, repair] {
-      return verify(program.store, *repair ? Repair::yes : Repair::no, program.format(),
-                    program.out);
+      return verify(program, *repair ? Repair::yes : Repair::no);
     };
   });
 }
