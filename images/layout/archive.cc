@@ -47,7 +47,7 @@ struct Stream {
     if (!length) return fail(length.error());
     made += *length;
     if (!within_ratio(limits, made, std::max(size, bytes->taken())))
-      return fail(refused(Rule::limit_ratio, ""));
+      return fail(refused(UnpackRule::limit_ratio, ""));
     return std::string_view(buffer.data(), *length);
   }
 };
@@ -123,7 +123,7 @@ Result<void> copy_member(archive* reader, const Stream& stream, BorrowedFd stagi
       return fail(
           invalid_image("", "the archive holds a sparse member, which no image tool writes"));
     }
-    if (length > left) return fail(refused(Rule::limit_bytes, ""));
+    if (length > left) return fail(refused(UnpackRule::limit_bytes, ""));
     const std::string_view bytes(static_cast<const char*>(block), length);
     hash.update(bytes);
     if (!kernel::write_all(file, bytes)) return fail(write_error());
@@ -195,7 +195,7 @@ Result<Records> copy_members(BorrowedFd file, BorrowedFd staging, const UnpackLi
     const Result<std::string_view> piece = stream.next();
     if (!piece) return fail(piece.error());
     if (piece->empty()) break;
-    if (piece->size() > left) return fail(refused(Rule::limit_bytes, ""));
+    if (piece->size() > left) return fail(refused(UnpackRule::limit_bytes, ""));
     left -= piece->size();
   }
   Records records;

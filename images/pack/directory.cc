@@ -138,8 +138,8 @@ Result<void> Packer::write_failed() const {
 
 Result<void> Packer::count(const std::string& path, const struct stat& status) {
   if (S_ISREG(status.st_mode)) bytes_ += static_cast<std::uint64_t>(status.st_size);
-  if (bytes_ > limits_.bytes) return fail(refused(Rule::limit_bytes, path));
-  if (++entries_ > limits_.entries) return fail(refused(Rule::limit_entries, path));
+  if (bytes_ > limits_.bytes) return fail(refused(UnpackRule::limit_bytes, path));
+  if (++entries_ > limits_.entries) return fail(refused(UnpackRule::limit_entries, path));
   return {};
 }
 

@@ -131,7 +131,7 @@ Result<Blob> DirectorySource::take(const std::string& path, const std::string& d
   if (!to) return fail(to.error());
   Result<Descriptor> copied = copy_hashed(*from, *to, path, left_);
   if (!copied) return fail(copied.error());
-  if (copied->size > left_) return fail(refused(Rule::limit_bytes, path));
+  if (copied->size > left_) return fail(refused(UnpackRule::limit_bytes, path));
   left_ -= copied->size;
   blob.descriptor = std::move(*copied);
   return blob;
@@ -145,7 +145,7 @@ Result<Blob> DirectorySource::begin(const Descriptor& layer) {
   if (const auto known = layers_.find(layer.digest); known != layers_.end()) return known->second;
   const std::string path = blob_path(layer.digest);
   if (store_.has(path) || waiting_.size() >= kMostBeside) return take(layer);
-  if (layer.size > left_) return fail(refused(Rule::limit_bytes, path));
+  if (layer.size > left_) return fail(refused(UnpackRule::limit_bytes, path));
   left_ -= layer.size;
   Result<UniqueFd> from = open_for_copy(path);
   if (!from) return fail(from.error());

@@ -41,7 +41,7 @@ constexpr std::array<ForeignFormat, 4> kForeignFormats{{{"\xFD"
                                                         {"\x04\x22\x4D\x18", "lz4"},
                                                         {"LZIP", "lzip"}}};
 
-Error limit_error() { return refused(Rule::limit_bytes, ""); }
+Error limit_error() { return refused(UnpackRule::limit_bytes, ""); }
 
 Error import_error(ErrorCode code, const std::string& where, std::string what, std::string hint) {
   Error error;

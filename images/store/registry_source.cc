@@ -63,7 +63,7 @@ Result<Blob> RegistrySource::begin(const Descriptor& layer) {
     blob.descriptor = layer;
     return blob;
   }
-  if (layer.size > left_) return fail(refused(Rule::limit_bytes, layer.digest));
+  if (layer.size > left_) return fail(refused(UnpackRule::limit_bytes, layer.digest));
   left_ -= layer.size;
   Blob blob;
   blob.descriptor = layer;

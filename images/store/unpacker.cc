@@ -277,8 +277,8 @@ Result<void> Unpacker::finish(Running running) {
   }
   bytes_ += result->bytes;
   entries_ += result->entries;
-  if (bytes_ > limits_.bytes) return fail(refused(Rule::limit_bytes, ""));
-  if (entries_ > limits_.entries) return fail(refused(Rule::limit_entries, ""));
+  if (bytes_ > limits_.bytes) return fail(refused(UnpackRule::limit_bytes, ""));
+  if (entries_ > limits_.entries) return fail(refused(UnpackRule::limit_entries, ""));
   if (Result<void> marked = mark_opaque(running.directory, result->opaque); !marked) return marked;
   for (const auto& [text, count] : result->notes) notes_[text] += count;
   const std::string implied = running.staged + ".implied";

@@ -22,6 +22,6 @@ struct EntryPath {
 };
 
 // Errors: the rule that it breaks; `on_dotdot` for one that holds "..".
-Result<EntryPath> clean(std::string_view raw, const UnpackLimits& limits, Rule on_dotdot);
+Result<EntryPath> clean(std::string_view raw, const UnpackLimits& limits, UnpackRule on_dotdot);
 
 }  // namespace cove

@@ -37,7 +37,9 @@ constexpr std::uint32_t kNobody = 65534;
 constexpr int kMaxLinks = 40;             // as in the kernel
 constexpr std::size_t kHole = 64 * 1024;  // zeros that are worth one
 
-bool is_refusal(const Error& error, Rule rule) { return error.what == refused(rule, "").what; }
+bool is_refusal(const Error& error, UnpackRule rule) {
+  return error.what == refused(rule, "").what;
+}
 
 Error failed(std::string_view path, const char* action) {
   return storage_error("unpack", action, shown_name(path));
@@ -62,14 +64,14 @@ struct Stream {
   bool padded = false;
 
   // The rule that what came so far breaks.
-  std::optional<Rule> broken() const {
-    if (bytes.count() > limits.bytes) return Rule::limit_bytes;
+  std::optional<UnpackRule> broken() const {
+    if (bytes.count() > limits.bytes) return UnpackRule::limit_bytes;
     if (bytes.count() <= limits.ratio_floor) return {};
     // Asked only now: it may still be on its way here.
     struct stat status {};
     const bool known = fstat(blob.number(), &status) == 0;
     const auto compressed = known ? static_cast<std::uint64_t>(status.st_size) : 0U;
-    if (!within_ratio(limits, bytes.count(), compressed)) return Rule::limit_ratio;
+    if (!within_ratio(limits, bytes.count(), compressed)) return UnpackRule::limit_ratio;
     return {};
   }
   bool is_padding(const void* block) const {
@@ -208,7 +210,7 @@ Result<std::string> LayerWriter::follow(std::string at, std::string_view path, i
     rest.remove_prefix(std::min(slash + 1, rest.size()));
     if (part.empty() || part == ".") continue;
     if (part == "..") {
-      if (at.empty()) return fail(refused(Rule::parent_escapes, path));
+      if (at.empty()) return fail(refused(UnpackRule::parent_escapes, path));
       at.resize(at.find('/') == std::string::npos ? 0 : at.rfind('/'));
       continue;
     }
@@ -219,7 +221,7 @@ Result<std::string> LayerWriter::follow(std::string at, std::string_view path, i
       std::array<char, PATH_MAX> target{};
       const ssize_t length = readlinkat(root_.number(), next.c_str(), target.data(), target.size());
       if (length <= 0) return fail(failed(next, "read the link"));
-      if (++links > kMaxLinks) return fail(refused(Rule::parent_escapes, next));
+      if (++links > kMaxLinks) return fail(refused(UnpackRule::parent_escapes, next));
       const std::string_view text(target.data(), static_cast<std::size_t>(length));
       auto led = follow(text.starts_with('/') ? std::string() : at, text, links, OnMissing::refuse);
       if (!led) return led;
@@ -227,7 +229,7 @@ Result<std::string> LayerWriter::follow(std::string at, std::string_view path, i
       continue;
     }
     if (on_missing == OnMissing::refuse && !(exists && S_ISDIR(status.st_mode)))
-      return fail(refused(Rule::parent_not_directory, next));
+      return fail(refused(UnpackRule::parent_not_directory, next));
     at = std::move(next);
   }
   return at;
@@ -242,8 +244,9 @@ Result<BorrowedFd> LayerWriter::open_parent(const std::string& path) {
     parent = open_beneath(root_, path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_BENEATH);
   }
   if (!parent) {
-    if (errno == EXDEV || errno == ELOOP) return fail(refused(Rule::parent_escapes, path));
-    if (errno == ENOTDIR || errno == ENOENT) return fail(refused(Rule::parent_not_directory, path));
+    if (errno == EXDEV || errno == ELOOP) return fail(refused(UnpackRule::parent_escapes, path));
+    if (errno == ENOTDIR || errno == ENOENT)
+      return fail(refused(UnpackRule::parent_not_directory, path));
     return fail(failed(path, "open"));
   }
   cached_path_ = path;
@@ -262,15 +265,15 @@ Result<void> LayerWriter::make_parents(const std::string& path) {
     const UniqueFd parent =
         open_beneath(root_, above.c_str(), O_PATH | O_DIRECTORY, RESOLVE_BENEATH);
     if (!parent) {
-      return fail(refused(
-          errno == EXDEV || errno == ELOOP ? Rule::parent_escapes : Rule::parent_not_directory,
-          upto));
+      return fail(refused(errno == EXDEV || errno == ELOOP ? UnpackRule::parent_escapes
+                                                           : UnpackRule::parent_not_directory,
+                          upto));
     }
     struct stat status {};
     const bool exists = look(parent, name, status);
     const bool hides = exists && is_whiteout(status);
     if (exists && !hides && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode)) {
-      return fail(refused(Rule::parent_not_directory, upto));
+      return fail(refused(UnpackRule::parent_not_directory, upto));
     }
     if (hides && unlinkat(parent.number(), name, 0) != 0) return fail(failed(upto, "unlink"));
     if (!exists || hides) {
@@ -331,11 +334,11 @@ Result<void> LayerWriter::white_out(const EntryPath& path) {
   if (name.starts_with(kAufsMetadata)) return {};  // AUFS's own book-keeping
   const std::string hidden(name.substr(kWhiteout.size()));
   if (hidden.empty() || hidden == "." || hidden == "..")
-    return fail(refused(Rule::whiteout_name, path.text));
+    return fail(refused(UnpackRule::whiteout_name, path.text));
   const Result<BorrowedFd> parent = open_parent(path.parent());
   if (!parent) {
     // Of what lay in a directory that is no directory any more (umoci writes such): it is gone anyway.
-    if (is_refusal(parent.error(), Rule::parent_not_directory)) return {};
+    if (is_refusal(parent.error(), UnpackRule::parent_not_directory)) return {};
     return fail(parent.error());
   }
   struct stat status {};
@@ -497,7 +500,7 @@ Result<void> LayerWriter::make_file(const EntryPath& path, archive* reader, arch
   if (!parent) return fail(parent.error());
   const std::int64_t size = archive_entry_size(entry);
   if (size < 0 || static_cast<std::uint64_t>(size) > limits_.bytes - result_.bytes) {
-    return fail(refused(Rule::limit_bytes, path.text));
+    return fail(refused(UnpackRule::limit_bytes, path.text));
   }
   result_.bytes += static_cast<std::uint64_t>(size);
   const mode_t mode = mode_for(entry);
@@ -525,29 +528,30 @@ Result<void> LayerWriter::make_file(const EntryPath& path, archive* reader, arch
 Result<void> LayerWriter::make_link(const EntryPath& path, archive_entry* entry) {
   const char* raw_target = archive_entry_hardlink(entry);
   const Result<EntryPath> target =
-      clean(raw_target ? raw_target : "", limits_, Rule::link_target_dotdot);
+      clean(raw_target ? raw_target : "", limits_, UnpackRule::link_target_dotdot);
   if (!target) return fail(target.error());
   if (target->text.empty() || target->text == path.text)
-    return fail(refused(Rule::link_target_dotdot, path.text));
+    return fail(refused(UnpackRule::link_target_dotdot, path.text));
   const std::string above = target->parent();
   const UniqueFd target_parent =
       open_beneath(root_, above.empty() ? "." : above.c_str(), O_PATH | O_DIRECTORY,
                    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
   if (!target_parent) {
     return fail(
-        refused(errno == ELOOP ? Rule::link_target_symlink : Rule::link_target_missing, path.text));
+        refused(errno == ELOOP ? UnpackRule::link_target_symlink : UnpackRule::link_target_missing,
+                path.text));
   }
   struct stat status {};
   if (!look(target_parent, target->name(), status))
-    return fail(refused(Rule::link_target_missing, path.text));
+    return fail(refused(UnpackRule::link_target_missing, path.text));
   if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode) && !S_ISFIFO(status.st_mode)) {
-    return fail(refused(Rule::link_target_kind, path.text));
+    return fail(refused(UnpackRule::link_target_kind, path.text));
   }
   const Result<BorrowedFd> parent = open_parent(path.parent());
   if (!parent) return fail(parent.error());
   if (Result<void> way = make_way(*parent, path); !way) return way;
   if (linkat(target_parent.number(), target->name(), parent->number(), path.name(), 0) != 0) {
-    if (errno == ENOENT) return fail(refused(Rule::link_target_missing, path.text));
+    if (errno == ENOENT) return fail(refused(UnpackRule::link_target_missing, path.text));
     return fail(failed(path.text, "link"));
   }
   return {};
@@ -582,22 +586,23 @@ Result<void> LayerWriter::make_special(const EntryPath& path, archive_entry* ent
 
 Result<void> LayerWriter::apply(archive* reader, archive_entry* entry) {
   const char* raw = archive_entry_pathname(entry);
-  Result<EntryPath> path = clean(raw ? raw : "", limits_, Rule::path_dotdot);
+  Result<EntryPath> path = clean(raw ? raw : "", limits_, UnpackRule::path_dotdot);
   if (!path) return fail(path.error());
-  if (++result_.entries > limits_.entries) return fail(refused(Rule::limit_entries, path->text));
+  if (++result_.entries > limits_.entries)
+    return fail(refused(UnpackRule::limit_entries, path->text));
 
   const bool link = archive_entry_hardlink(entry) != nullptr;
   const bool directory = !link && archive_entry_filetype(entry) == AE_IFDIR;
-  if (path->text.empty() && !directory) return fail(refused(Rule::root_not_directory, raw));
+  if (path->text.empty() && !directory) return fail(refused(UnpackRule::root_not_directory, raw));
   if (path->text.starts_with(kAufsMetadata) && path->text != kOpaqueMarker) return {};
   if (path->text.starts_with(kWhiteout) ? path->base > 0
                                         : path->parent().find("/.wh.") != std::string::npos) {
-    return fail(refused(Rule::whiteout_name, path->text));
+    return fail(refused(UnpackRule::whiteout_name, path->text));
   }
   const bool whiteout = std::string_view(path->name()).starts_with(kWhiteout);
   if (Result<void> settled = settle(*path); !settled) {
     // Gone anyway, as in white_out.
-    const bool gone = whiteout && is_refusal(settled.error(), Rule::parent_not_directory);
+    const bool gone = whiteout && is_refusal(settled.error(), UnpackRule::parent_not_directory);
     return gone && path->name() != kOpaqueMarker ? Result<void>() : settled;
   }
   if (whiteout) return white_out(*path);
@@ -626,8 +631,8 @@ Result<void> LayerWriter::finish() {
 
 }  // namespace
 
-Error refused(Rule rule, std::string_view path) {
-  for (const RuleText& text : kRules) {
+Error refused(UnpackRule rule, std::string_view path) {
+  for (const UnpackRuleText& text : kRules) {
     if (text.rule != rule) continue;
     return invalid_image(shown_name(path),
                          std::string(text.sentence) + " [" + std::string(text.name) + "]");

@@ -41,7 +41,7 @@ enum class Ownership {
   caller,   // everything belongs to the caller, who can read and write it
 };
 
-enum class Rule {
+enum class UnpackRule {
   path_empty,
   path_dotdot,
   path_length,
@@ -59,33 +59,34 @@ enum class Rule {
   limit_ratio,
 };
 
-struct RuleText {
-  Rule rule;
+struct UnpackRuleText {
+  UnpackRule rule;
   std::string_view name;  // stable; appears in messages and in docs/images.md
   std::string_view sentence;
 };
-inline constexpr std::array<RuleText, 15> kRules{{
-    {Rule::path_empty, "path-empty", "the entry has no name, or one that cannot be read"},
-    {Rule::path_dotdot, "path-dotdot", "the entry's path holds \"..\""},
-    {Rule::path_length, "path-length", "the entry's path, or a part of it, is too long"},
-    {Rule::path_depth, "path-depth", "the entry lies too deep"},
-    {Rule::parent_escapes, "parent-escapes",
+inline constexpr std::array<UnpackRuleText, 15> kRules{{
+    {UnpackRule::path_empty, "path-empty", "the entry has no name, or one that cannot be read"},
+    {UnpackRule::path_dotdot, "path-dotdot", "the entry's path holds \"..\""},
+    {UnpackRule::path_length, "path-length", "the entry's path, or a part of it, is too long"},
+    {UnpackRule::path_depth, "path-depth", "the entry lies too deep"},
+    {UnpackRule::parent_escapes, "parent-escapes",
      "a symbolic link above the entry leads out of the layer"},
-    {Rule::parent_not_directory, "parent-not-directory",
+    {UnpackRule::parent_not_directory, "parent-not-directory",
      "something above the entry is not a directory"},
-    {Rule::root_not_directory, "root-not-directory", "the layer's root would not be a directory"},
-    {Rule::whiteout_name, "whiteout-name", "the whiteout names no entry of its directory"},
-    {Rule::link_target_dotdot, "link-target-dotdot",
+    {UnpackRule::root_not_directory, "root-not-directory",
+     "the layer's root would not be a directory"},
+    {UnpackRule::whiteout_name, "whiteout-name", "the whiteout names no entry of its directory"},
+    {UnpackRule::link_target_dotdot, "link-target-dotdot",
      "the hard link's target is no plain path inside the layer"},
-    {Rule::link_target_missing, "link-target-missing",
+    {UnpackRule::link_target_missing, "link-target-missing",
      "the hard link's target is not in this layer"},
-    {Rule::link_target_symlink, "link-target-symlink",
+    {UnpackRule::link_target_symlink, "link-target-symlink",
      "the hard link's target lies behind a symbolic link"},
-    {Rule::link_target_kind, "link-target-kind",
+    {UnpackRule::link_target_kind, "link-target-kind",
      "the hard link's target is a directory or a device"},
-    {Rule::limit_bytes, "limit-bytes", "the image is larger than the limit"},
-    {Rule::limit_entries, "limit-entries", "the image has more entries than the limit"},
-    {Rule::limit_ratio, "limit-ratio",
+    {UnpackRule::limit_bytes, "limit-bytes", "the image is larger than the limit"},
+    {UnpackRule::limit_entries, "limit-entries", "the image has more entries than the limit"},
+    {UnpackRule::limit_ratio, "limit-ratio",
      "the compressed data unpacks to more times its size than --max-ratio allows"},
 }};
 
@@ -104,7 +105,7 @@ struct LayerResult {
 // Whether `compressed` bytes may have become `unpacked`.
 bool within_ratio(const UnpackLimits& limits, std::uint64_t unpacked, std::uint64_t compressed);
 // An image_invalid Error; `path` is shown, and may be empty.
-Error refused(Rule rule, std::string_view path);
+Error refused(UnpackRule rule, std::string_view path);
 
 // Unpacks `blob` (plain, gzip or zstd) into the empty directory `root`. umask must be 0. With
 // `growth` the blob is still being written (byte_source.h). Errors: image_invalid,
