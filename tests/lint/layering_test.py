@@ -2,11 +2,11 @@
 
 import pathlib
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import layering
+from source_tree import source_tree
 
 ARROWS = """
 include/cove -> only <tl/expected.hpp>
@@ -21,12 +21,8 @@ cli/generator_main.cc -> runtime/kernel
 
 class Layering(unittest.TestCase):
     def problems(self, files):
-        with tempfile.TemporaryDirectory() as directory:
-            root = pathlib.Path(directory)
-            for path, text in files.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_text(text)
-            return list(layering.check(root.resolve(), ARROWS))
+        with source_tree(files) as root:
+            return list(layering.check(root, ARROWS))
 
     def test_allows_what_has_an_arrow(self):
         self.assertEqual([], self.problems({

@@ -2,21 +2,17 @@
 
 import pathlib
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import one_definition
+from source_tree import source_tree
 
 
 class OneDefinition(unittest.TestCase):
     def problems(self, files):
-        with tempfile.TemporaryDirectory() as directory:
-            root = pathlib.Path(directory)
-            for path, text in files.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_text(text)
-            return list(one_definition.check(root.resolve()))
+        with source_tree(files) as root:
+            return list(one_definition.check(root))
 
     def test_finds_two_of_one_name(self):
         self.assertEqual(

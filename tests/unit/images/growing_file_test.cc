@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <array>
 #include <thread>
 
 #include "images/layout/byte_source.h"
